@@ -1,0 +1,38 @@
+/* The list of algorithms: each a pure function from arguments to one rank's schedule.
+ *
+ * To add one: a file in src/algo, one line in list.c, one line in Makefile.mk, one golden
+ * file in tests/golden. Conformance, proof and planning pick it up from the list. */
+#ifndef TRNCCL_ALGO_ALGO_H
+#define TRNCCL_ALGO_ALGO_H
+
+#include "sched/build.h"
+
+enum algo_flags {
+    ALGO_V = 1, /* correct for blocks of different sizes as well (the v-forms) */
+};
+
+struct algo {
+    const char *name; /* "ring"; unique within its collective */
+    enum sched_coll coll;
+    unsigned flags;      /* enum algo_flags */
+    const char *summary; /* one line: idea, rounds, bytes per rank */
+    /* Describes every step of args->rank to the builder, which reports its errors. */
+    void (*build)(struct build *b, const struct sched_args *args);
+    /* NULL: any rank count. Else why these arguments cannot be served, or NULL if they
+     * can. */
+    const char *(*refuse)(const struct sched_args *args);
+};
+
+/* All algorithms, grouped by collective, NULL-terminated. */
+extern const struct algo *const algo_list[];
+
+/* The algorithm of that name for a collective, or NULL. */
+const struct algo *algo_find(enum sched_coll coll, const char *name);
+/* Builds one rank's schedule. trncclInvalidArgument with the reason if it is refused. */
+trncclResult_t algo_build(const struct algo *algo, const struct sched_args *args,
+                          struct sched **out);
+/* Builds every rank's; out has args->nranks entries. inplace_mask NULL: args->inplace. */
+trncclResult_t algo_build_all(const struct algo *algo, const struct sched_args *args,
+                              struct sched **out);
+
+#endif

@@ -1,0 +1,67 @@
+/* Builds a schedule step by step and derives what an algorithm should not have to know:
+ * which steps must wait for a send to leave its source, and which receives may be posted
+ * early. In place, it drops copies of a chunk onto itself (also as one output of
+ * several).
+ *
+ * An algorithm writes
+ *
+ *     build_shape(b, nranks, 0, SCHED_OUT);
+ *     build_step(b, 0);                          // on channel 0
+ *     build_from(b, prev); build_local_in(b, SCHED_IN, 2);
+ *     build_to(b, next);
+ *     build_span(b, SCHED_IN, 2, 1);
+ *
+ * or the one-line forms below. Errors are sticky: the first is returned by build_finish.
+ */
+#ifndef TRNCCL_SCHED_BUILD_H
+#define TRNCCL_SCHED_BUILD_H
+
+#include "sched/sched.h"
+
+struct build;
+
+/* Names a step for `after`. */
+struct build_mark {
+    int32_t channel, step;
+};
+
+/* algo is borrowed for the life of the schedule. Returns trncclInvalidArgument if args
+ * are out of range (nranks, rank, root, pairs). */
+trncclResult_t build_create(const struct sched_args *args, const char *algo,
+                            struct build **out);
+void build_destroy(struct build *b); /* NULL is allowed */
+
+/* nsub chunks per block; tmp_chunks of scratch shaped like tmp_like. Once, before steps.
+ */
+void build_shape(struct build *b, int32_t nsub, int32_t tmp_chunks,
+                 enum sched_space tmp_like);
+/* Messages of credit per connection that the algorithm needs; default 1. */
+void build_credits(struct build *b, int32_t credits);
+
+/* Opens a step on a channel; the following calls describe it until the next build_step.
+ */
+struct build_mark build_step(struct build *b, int32_t channel);
+void build_from(struct build *b, int32_t peer);                               /* input */
+void build_local_in(struct build *b, enum sched_space space, int32_t chunk);  /* input */
+void build_to(struct build *b, int32_t peer);                                 /* output */
+void build_local_out(struct build *b, enum sched_space space, int32_t chunk); /* output */
+/* The run of n chunks of `space` whose length all operands have. */
+void build_span(struct build *b, enum sched_space space, int32_t chunk, int32_t n);
+void build_final(struct build *b);                         /* SCHED_FINAL */
+void build_after(struct build *b, struct build_mark mark); /* start after that step */
+
+/* One-line forms; each opens and describes one step of n chunks. */
+struct build_mark build_copy(struct build *b, int32_t channel, enum sched_space from,
+                             int32_t from_chunk, enum sched_space to, int32_t to_chunk,
+                             int32_t n);
+struct build_mark build_send(struct build *b, int32_t channel, enum sched_space from,
+                             int32_t chunk, int32_t n, int32_t peer);
+struct build_mark build_recv(struct build *b, int32_t channel, int32_t peer,
+                             enum sched_space to, int32_t chunk, int32_t n);
+
+/* Derives the marks, checks that every step is well formed (operands in range, one peer
+ * once, one IN input, equal lengths), and hands the schedule over. b stays to be
+ * destroyed. */
+trncclResult_t build_finish(struct build *b, struct sched **out);
+
+#endif
