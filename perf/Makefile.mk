@@ -1,0 +1,1 @@
+# trn-collective-perf and the companion tool.

@@ -1,0 +1,1 @@
+# Runs one rank's schedule over transports.

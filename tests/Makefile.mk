@@ -1,0 +1,1 @@
+# Support code, scripts and suites that belong to no single room.
