@@ -209,6 +209,10 @@ TRNCCL_API trncclResult_t trncclCommSplit(trncclComm_t comm, int color, int key,
 TRNCCL_API trncclResult_t trncclCommCount(trncclComm_t comm, int *count);
 TRNCCL_API trncclResult_t trncclCommUserRank(trncclComm_t comm, int *rank);
 TRNCCL_API trncclResult_t trncclCommDevice(trncclComm_t comm, int *device);
+/* The name ("ring") of the algorithm by which this rank ran its last collective that has
+ * completed; "" before the first and after a send, a receive or a permute. A constant
+ * string. For tools that show what was chosen. */
+TRNCCL_API trncclResult_t trncclCommGetAlgorithm(trncclComm_t comm, const char **name);
 
 /* ---- Memory -------------------------------------------------------------------------
  */
