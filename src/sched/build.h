@@ -38,6 +38,11 @@ void build_shape(struct build *b, int32_t nsub, int32_t tmp_chunks,
 /* Messages of credit per connection that the algorithm needs; default 1. */
 void build_credits(struct build *b, int32_t credits);
 
+/* The longest run of chunks in one message of any rank. Only where ranks differ: the default
+ * is the longest of this rank's. All ranks must state the same (the executor derives from it
+ * how messages are cut); the verifier checks that. */
+void build_run(struct build *b, int32_t max_run);
+
 /* Opens a step on a channel; the following calls describe it until the next build_step.
  */
 struct build_mark build_step(struct build *b, int32_t channel);

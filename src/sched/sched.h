@@ -120,7 +120,8 @@ struct sched {
     struct sched_channel channels[SCHED_MAX_CHANNELS];
     struct sched_step *steps; /* [nsteps], owned */
     struct sched_ref *refs;   /* [nrefs], owned */
-    int32_t max_run;          /* largest span_n of a step with a peer operand, >= 1 */
+    int32_t max_run;          /* largest span_n of any rank's step with a peer operand, >= 1;
+                                 the same on all ranks */
     int32_t credits;          /* messages of credit per connection it needs, >= 1 */
 };
 
