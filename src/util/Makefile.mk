@@ -2,7 +2,9 @@
 libtrnccl_core_la_SOURCES += \
 	src/util/clock.c \
 	src/util/clock.h \
+	src/util/error.c \
 	src/util/error.h \
+	src/util/log.c \
 	src/util/log.h \
 	src/util/settings.h
 
