@@ -38,7 +38,7 @@ AC_DEFUN([TRNCCL_CHECK_FLAGS], [
     dnl A fused multiply-add in one kernel and not in another would give different bits.
     TRNCCL_TRY_CFLAG([-ffp-contract=off])
     m4_foreach_w([flag], [-Wall -Wextra -Wundef -Wpointer-arith -Wstrict-prototypes
-                          -Wmissing-prototypes -Wwrite-strings],
+                          -Wmissing-prototypes],
                  [TRNCCL_TRY_CFLAG(flag)])
     TRNCCL_TRY_CFLAG([-fstack-protector-strong])
     TRNCCL_TRY_LDFLAG([-Wl,-z,relro])

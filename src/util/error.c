@@ -25,8 +25,8 @@ static const struct {
     [trncclAborted] = {"trncclAborted", "the communicator was aborted"},
 };
 
-/* The arguments may point into the old sentence ("%s: %s", name, error_text()), so the new
- * one is made beside it. */
+/* The arguments may point into the old sentence ("%s: %s", name, error_text()), so the
+ * new one is made beside it. */
 static void error_store(trncclResult_t result, int err, const char *format, va_list args)
 {
     char text[ERROR_TEXT_BYTES];

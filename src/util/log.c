@@ -110,8 +110,8 @@ static void log_emit(char *line, size_t nbytes)
     line[nbytes++] = '\n';
     size_t done = 0;
     while (done < nbytes) {
-        ssize_t n = write(__atomic_load_n(&log_fd, __ATOMIC_RELAXED), line + done,
-                          nbytes - done);
+        ssize_t n =
+            write(__atomic_load_n(&log_fd, __ATOMIC_RELAXED), line + done, nbytes - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) /* nowhere left to complain to */

@@ -37,7 +37,7 @@ static inline enum log_level log_threshold_get(void)
 
 #define log_at(level, room, ...)                                                         \
     do {                                                                                 \
-        if (__builtin_expect((level) <= log_threshold_get(), 0))                               \
+        if (__builtin_expect((level) <= log_threshold_get(), 0))                         \
             log_write((level), (room), __VA_ARGS__);                                     \
     } while (0)
 #define log_error(room, ...) log_at(LOG_ERROR, room, __VA_ARGS__)

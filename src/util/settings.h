@@ -6,6 +6,7 @@
 #ifndef TRNCCL_UTIL_SETTINGS_H
 #define TRNCCL_UTIL_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "trnccl.h"
@@ -48,13 +49,29 @@ struct settings_entry {
 extern const struct settings_entry settings_table[SETTINGS_COUNT];
 
 /* Parses the environment once per process (thread-safe, later calls return the first
- * result). trncclInvalidArgument if a value is bad; the text names variable, value,
- * range. */
+ * result), opens the log as TRNCCL_DEBUG and TRNCCL_DEBUG_FILE say, and warns about
+ * unknown TRNCCL_* names. trncclInvalidArgument if a value is bad; the text names
+ * variable, value, range. */
 trncclResult_t settings_load(void);
-/* Values after settings_load. */
+/* Values of the environment, or the defaults; all defaults if settings_load failed. They
+ * call settings_load if nobody has. settings_int: INT, SIZE and BOOL (0 or 1). */
 int64_t settings_int(enum settings_id id);
 const char *settings_string(enum settings_id id); /* NULL if unset and without default */
 /* Whether the environment (not the default) supplied it. */
 int settings_is_set(enum settings_id id);
+
+/* The pure part, for tests: values of a given environment. */
+struct settings_values {
+    int64_t number[SETTINGS_COUNT];
+    char *text[SETTINGS_COUNT]; /* owned; NULL for kinds other than STRING */
+    bool set[SETTINGS_COUNT];
+};
+/* Reads `environment` ("NAME=value" entries, NULL-terminated); an empty value counts as
+ * unset. On error *out holds the defaults. Either way settings_fini(out) afterwards. */
+trncclResult_t settings_parse(char *const *environment, struct settings_values *out);
+void settings_fini(struct settings_values *values);
+/* Whether `name` is a setting of the library; else *nearest is the name that was probably
+ * meant, or NULL. */
+bool settings_known(const char *name, const char **nearest);
 
 #endif
