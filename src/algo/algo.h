@@ -1,7 +1,8 @@
 /* The list of algorithms: each a pure function from arguments to one rank's schedule.
  *
- * To add one: a file in src/algo, one line in list.c, one line in Makefile.mk, one golden
- * file in tests/golden. Conformance, proof and planning pick it up from the list. */
+ * To add one: a file in src/algo that defines `const struct algo algo_<coll>_<name>`, one
+ * line in list.c, one line in Makefile.mk, one golden file in tests/golden. Conformance,
+ * proof and planning pick it up from the list. */
 #ifndef TRNCCL_ALGO_ALGO_H
 #define TRNCCL_ALGO_ALGO_H
 
@@ -16,7 +17,8 @@ struct algo {
     enum sched_coll coll;
     unsigned flags;      /* enum algo_flags */
     const char *summary; /* one line: idea, rounds, bytes per rank */
-    /* Describes every step of args->rank to the builder, which reports its errors. */
+    /* Describes every step of args->rank to the builder, which reports its errors. Not
+     * called for one rank alone, except for barriers and permutes: algo_build copies. */
     void (*build)(struct build *b, const struct sched_args *args);
     /* NULL: any rank count. Else why these arguments cannot be served, or NULL if they
      * can. */
@@ -31,7 +33,8 @@ const struct algo *algo_find(enum sched_coll coll, const char *name);
 /* Builds one rank's schedule. trncclInvalidArgument with the reason if it is refused. */
 trncclResult_t algo_build(const struct algo *algo, const struct sched_args *args,
                           struct sched **out);
-/* Builds every rank's; out has args->nranks entries. inplace_mask NULL: args->inplace. */
+/* Builds every rank's: out has args->nranks entries, owned by the caller (all NULL on
+ * failure). args->rank is ignored. */
 trncclResult_t algo_build_all(const struct algo *algo, const struct sched_args *args,
                               struct sched **out);
 

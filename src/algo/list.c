@@ -1,0 +1,21 @@
+#include "algo/algo.h"
+
+/* One line per algorithm, sorted: algo_<collective>_<name>, defined in that algorithm's
+ * file as `const struct algo algo_<collective>_<name> = {...};`. */
+/* clang-format off */
+#define ALGO_LIST(X) \
+    X(all_gather_direct) \
+    X(all_gather_ring) \
+    X(all_reduce_one_shot) \
+    X(all_reduce_ring) \
+    X(all_reduce_two_shot) \
+    X(all_reduce_two_shot_dual) \
+    X(reduce_scatter_direct) \
+    X(reduce_scatter_ring)
+/* clang-format on */
+
+#define DECLARE(name) extern const struct algo algo_##name;
+ALGO_LIST(DECLARE)
+
+#define ADDRESS(name) &algo_##name,
+const struct algo *const algo_list[] = {ALGO_LIST(ADDRESS) NULL};
