@@ -1,6 +1,11 @@
 # Schedules: the step, the builder, layout, text form.
 libtrnccl_core_la_SOURCES += \
+	src/sched/build.c \
 	src/sched/build.h \
+	src/sched/derive.c \
+	src/sched/derive.h \
+	src/sched/layout.c \
 	src/sched/layout.h \
+	src/sched/sched.c \
 	src/sched/sched.h \
 	src/sched/text.h

@@ -87,9 +87,12 @@ struct sched_step {
     int16_t
         after_channel;  /* this step starts after step after_step of that channel has */
     int32_t after_step; /*   completed in the same round; -1: none */
-    /* Derived by the builder: sends of earlier steps that must have left their source
-     * before this step writes. drain: of this channel, steps [0, drain). after_drain: of
-     * after_channel, steps [0, after_step]. */
+    /* Derived by the builder: sends of earlier steps of the same round that must have left
+     * their source before this step starts, because it, or a step ordered after it,
+     * overwrites that source. drain: of this channel, steps [0, drain). after_drain: of
+     * after_channel, steps [0, after_step]. What a transport may lend, and so may still
+     * read after the step: the input of a step with one input, if that is a local IN or
+     * OUT; the IN or OUT outputs of a step that also sends. Never TMP. */
     int32_t drain;
     bool after_drain;
 };
@@ -123,6 +126,7 @@ struct sched {
     int32_t max_run;          /* largest span_n of any rank's step with a peer operand, >= 1;
                                  the same on all ranks */
     int32_t credits;          /* messages of credit per connection it needs, >= 1 */
+    bool v_safe; /* derived: within every step lengths agree for blocks of any sizes */
 };
 
 /* What a schedule is built for. */
@@ -142,12 +146,22 @@ const char *sched_coll_name(enum sched_coll coll); /* "all_reduce" */
 bool sched_coll_parse(const char *name, enum sched_coll *coll);
 bool sched_coll_reduces(enum sched_coll coll);
 bool sched_coll_rooted(enum sched_coll coll);
-/* Number of blocks of IN and OUT on `rank` (GATHER: OUT has blocks on the root only; a
- * space that does not exist on a rank has 0 blocks). */
+/* Number of blocks of IN and OUT on `rank`; a space that does not exist there has 0:
+ *     ALL_REDUCE 1, 1          ALL_GATHER 1, n           REDUCE_SCATTER n, 1
+ *     ALL_TO_ALL n, n          BROADCAST root ? 1 : 0, 1 REDUCE 1, root ? 1 : 0
+ *     GATHER 1, root ? n : 0   SCATTER root ? n : 0, 1
+ *     PERMUTE: IN 1 on a source, OUT 1 on a target
+ *     BARRIER 1, 1: blocks of no elements, so that its steps have something to name */
 void sched_coll_blocks(const struct sched_args *args, int32_t *in_blocks,
                        int32_t *out_blocks);
-/* In place: the OUT chunk that aliases IN chunk `chunk` on this rank, or -1. */
+/* In place: the chunk of the other space (OUT for IN, IN for OUT) that is the same memory
+ * as `chunk` of `space` on this rank; -1 if there is none. The canonical name of an IN
+ * chunk is its alias in OUT where it has one. */
 int32_t sched_alias(const struct sched *s, enum sched_space space, int32_t chunk);
+/* A number for the block that gives a chunk its length in the v-forms: chunks of one
+ * collective, on whatever rank, that have the same class and the same index modulo nsub
+ * have the same length for any sizes of the blocks. */
+int64_t sched_block_class(const struct sched *s, enum sched_space space, int32_t chunk);
 
 static inline int32_t sched_nchunks(const struct sched *s, enum sched_space space)
 {
