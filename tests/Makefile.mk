@@ -1,1 +1,14 @@
 # Support code, scripts and suites that belong to no single room.
+
+# Runs every test and fails it for what it leaves behind; see the file's head.
+EXTRA_PROGRAMS += tests/support/leaks
+check_DATA += tests/support/leaks$(EXEEXT)
+CLEANFILES += tests/support/leaks$(EXEEXT)
+tests_support_leaks_SOURCES = tests/support/leaks.c
+LOG_COMPILER = $(top_builddir)/tests/support/leaks$(EXEEXT)
+
+noinst_HEADERS += tests/support/leakcheck.h
+
+check_PROGRAMS += tests/unit/test_tests_leaks
+tests_unit_test_tests_leaks_SOURCES = tests/unit/test_tests_leaks.c
+tests_unit_test_tests_leaks_LDADD = $(CMOCKA_LIBS)
