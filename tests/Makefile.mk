@@ -12,3 +12,5 @@ noinst_HEADERS += tests/support/leakcheck.h
 check_PROGRAMS += tests/unit/test_tests_leaks
 tests_unit_test_tests_leaks_SOURCES = tests/unit/test_tests_leaks.c
 tests_unit_test_tests_leaks_LDADD = $(CMOCKA_LIBS)
+
+dist_check_SCRIPTS += tests/scripts/include-rules
