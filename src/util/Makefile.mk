@@ -4,6 +4,8 @@ libtrnccl_core_la_SOURCES += \
 	src/util/clock.h \
 	src/util/error.c \
 	src/util/error.h \
+	src/util/fork_guard.c \
+	src/util/fork_guard.h \
 	src/util/log.c \
 	src/util/log.h \
 	src/util/nearest.c \
