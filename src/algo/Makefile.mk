@@ -1,9 +1,12 @@
 # Algorithms: each file emits the schedules of one idea. One line each, sorted.
 libtrnccl_core_la_SOURCES += src/algo/algo.c src/algo/algo.h
+libtrnccl_core_la_SOURCES += src/algo/binomial.c
+libtrnccl_core_la_SOURCES += src/algo/chain.c
 libtrnccl_core_la_SOURCES += src/algo/direct.c
 libtrnccl_core_la_SOURCES += src/algo/list.c
 libtrnccl_core_la_SOURCES += src/algo/ranks.h
 libtrnccl_core_la_SOURCES += src/algo/ring.c src/algo/ring.h
+libtrnccl_core_la_SOURCES += src/algo/rooted_double_tree.c
 libtrnccl_core_la_SOURCES += src/algo/tree.c src/algo/tree.h
 
 check_PROGRAMS += tests/unit/test_algo_tree

@@ -1,7 +1,7 @@
 #include "algo/algo.h"
 
-/* One line per algorithm, sorted: algo_<collective>_<name>, defined in that algorithm's
- * file as `const struct algo algo_<collective>_<name> = {...};`. */
+/* One line per algorithm, sorted by collective: algo_<collective>_<name>, defined in that
+ * algorithm's file as `const struct algo algo_<collective>_<name> = {...};`. */
 /* clang-format off */
 #define ALGO_LIST(X) \
     X(all_gather_direct) \
@@ -10,8 +10,14 @@
     X(all_reduce_ring) \
     X(all_reduce_two_shot) \
     X(all_reduce_two_shot_dual) \
+    X(broadcast_binomial) \
+    X(broadcast_chain) \
+    X(broadcast_double_tree) \
+    X(reduce_binomial) \
+    X(reduce_chain) \
+    X(reduce_double_tree) \
     X(reduce_scatter_direct) \
-    X(reduce_scatter_ring)
+    X(reduce_scatter_ring) \
 /* clang-format on */
 
 #define DECLARE(name) extern const struct algo algo_##name;
