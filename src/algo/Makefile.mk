@@ -1,5 +1,7 @@
 # Algorithms: each file emits the schedules of one idea. One line each, sorted.
 libtrnccl_core_la_SOURCES += src/algo/algo.c src/algo/algo.h
+libtrnccl_core_la_SOURCES += src/algo/all_to_all_bruck.c
+libtrnccl_core_la_SOURCES += src/algo/all_to_all_direct.c
 libtrnccl_core_la_SOURCES += src/algo/binomial.c
 libtrnccl_core_la_SOURCES += src/algo/chain.c
 libtrnccl_core_la_SOURCES += src/algo/direct.c

@@ -10,6 +10,8 @@
     X(all_reduce_ring) \
     X(all_reduce_two_shot) \
     X(all_reduce_two_shot_dual) \
+    X(all_to_all_bruck) \
+    X(all_to_all_direct) \
     X(broadcast_binomial) \
     X(broadcast_chain) \
     X(broadcast_double_tree) \
