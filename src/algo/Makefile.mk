@@ -5,9 +5,12 @@ libtrnccl_core_la_SOURCES += src/algo/all_to_all_direct.c
 libtrnccl_core_la_SOURCES += src/algo/binomial.c
 libtrnccl_core_la_SOURCES += src/algo/chain.c
 libtrnccl_core_la_SOURCES += src/algo/direct.c
+libtrnccl_core_la_SOURCES += src/algo/dissemination.c
 libtrnccl_core_la_SOURCES += src/algo/list.c
+libtrnccl_core_la_SOURCES += src/algo/permute.c
 libtrnccl_core_la_SOURCES += src/algo/ranks.h
 libtrnccl_core_la_SOURCES += src/algo/ring.c src/algo/ring.h
+libtrnccl_core_la_SOURCES += src/algo/rooted_direct.c
 libtrnccl_core_la_SOURCES += src/algo/rooted_double_tree.c
 libtrnccl_core_la_SOURCES += src/algo/tree.c src/algo/tree.h
 

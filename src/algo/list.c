@@ -12,14 +12,18 @@
     X(all_reduce_two_shot_dual) \
     X(all_to_all_bruck) \
     X(all_to_all_direct) \
+    X(barrier_dissemination) \
     X(broadcast_binomial) \
     X(broadcast_chain) \
     X(broadcast_double_tree) \
+    X(gather_direct) \
+    X(permute_direct) \
     X(reduce_binomial) \
     X(reduce_chain) \
     X(reduce_double_tree) \
     X(reduce_scatter_direct) \
     X(reduce_scatter_ring) \
+    X(scatter_direct)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct algo algo_##name;
