@@ -9,6 +9,7 @@ libtrnccl_core_la_SOURCES += src/algo/dissemination.c
 libtrnccl_core_la_SOURCES += src/algo/list.c
 libtrnccl_core_la_SOURCES += src/algo/permute.c
 libtrnccl_core_la_SOURCES += src/algo/ranks.h
+libtrnccl_core_la_SOURCES += src/algo/recursive_doubling.c
 libtrnccl_core_la_SOURCES += src/algo/ring.c src/algo/ring.h
 libtrnccl_core_la_SOURCES += src/algo/rooted_direct.c
 libtrnccl_core_la_SOURCES += src/algo/rooted_double_tree.c

@@ -7,6 +7,7 @@
     X(all_gather_direct) \
     X(all_gather_ring) \
     X(all_reduce_one_shot) \
+    X(all_reduce_recursive_doubling) \
     X(all_reduce_ring) \
     X(all_reduce_two_shot) \
     X(all_reduce_two_shot_dual) \
