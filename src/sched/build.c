@@ -107,6 +107,7 @@ trncclResult_t build_create(const struct sched_args *args, const char *algo,
     };
     sched_coll_blocks(args, &b->head.shape.in_blocks, &b->head.shape.out_blocks);
     b->open_channel = -1;
+    b->text_step = (struct build_mark){-1, -1};
     *out = b;
     return trncclSuccess;
 }
@@ -153,7 +154,7 @@ void build_shape(struct build *b, int32_t nsub, int32_t tmp_chunks,
     b->shaped = true;
     shape->nsub = nsub;
     shape->tmp_chunks = tmp_chunks;
-    shape->tmp_like = (uint8_t)tmp_like;
+    shape->tmp_like = tmp_chunks > 0 ? (uint8_t)tmp_like : (uint8_t)SCHED_IN;
 }
 
 void build_credits(struct build *b, int32_t credits)
@@ -313,4 +314,9 @@ struct build_mark build_recv(struct build *b, int32_t channel, int32_t peer,
     build_local_out(b, to, chunk);
     build_span(b, to, chunk, n);
     return mark;
+}
+
+struct build_mark build_error_step(const struct build *b)
+{
+    return b->text_step;
 }

@@ -1,7 +1,10 @@
 /* Builds a schedule step by step and derives what an algorithm should not have to know:
  * which steps must wait for a send to leave its source, and which receives may be posted
- * early. In place, it drops copies of a chunk onto itself (also as one output of
- * several).
+ * early. It drops copies of a chunk onto itself, which in place an IN chunk and its alias
+ * in OUT are (also as one output of several); a mark of a step that is dropped altogether
+ * stands for the last step before it. Two things are kept: a copy from IN in a collective
+ * that reduces, because reading a contribution may scale it, and a step that waits for
+ * another channel.
  *
  * An algorithm writes
  *
@@ -31,16 +34,16 @@ trncclResult_t build_create(const struct sched_args *args, const char *algo,
                             struct build **out);
 void build_destroy(struct build *b); /* NULL is allowed */
 
-/* nsub chunks per block; tmp_chunks of scratch shaped like tmp_like. Once, before steps.
- */
+/* nsub chunks per block; tmp_chunks of scratch shaped like tmp_like. At most once, before
+ * steps; without it one chunk per block and no TMP. */
 void build_shape(struct build *b, int32_t nsub, int32_t tmp_chunks,
                  enum sched_space tmp_like);
 /* Messages of credit per connection that the algorithm needs; default 1. */
 void build_credits(struct build *b, int32_t credits);
 
-/* The longest run of chunks in one message of any rank. Only where ranks differ: the default
- * is the longest of this rank's. All ranks must state the same (the executor derives from it
- * how messages are cut); the verifier checks that. */
+/* The longest run of chunks in one message of any rank. Only where ranks differ: the
+ * default is the longest of this rank's. All ranks must state the same (the executor
+ * derives from it how messages are cut); the verifier checks that. */
 void build_run(struct build *b, int32_t max_run);
 
 /* Opens a step on a channel; the following calls describe it until the next build_step.
@@ -52,8 +55,10 @@ void build_to(struct build *b, int32_t peer);                                 /*
 void build_local_out(struct build *b, enum sched_space space, int32_t chunk); /* output */
 /* The run of n chunks of `space` whose length all operands have. */
 void build_span(struct build *b, enum sched_space space, int32_t chunk, int32_t n);
-void build_final(struct build *b);                         /* SCHED_FINAL */
-void build_after(struct build *b, struct build_mark mark); /* start after that step */
+void build_final(struct build *b); /* SCHED_FINAL */
+/* Start after that step. A mark of the own channel or with step -1 adds nothing; a step
+ * can wait for one other channel (the later of its steps counts). */
+void build_after(struct build *b, struct build_mark mark);
 
 /* One-line forms; each opens and describes one step of n chunks. */
 struct build_mark build_copy(struct build *b, int32_t channel, enum sched_space from,
@@ -68,5 +73,7 @@ struct build_mark build_recv(struct build *b, int32_t channel, int32_t peer,
  * once, one IN input, equal lengths), and hands the schedule over. b stays to be
  * destroyed. */
 trncclResult_t build_finish(struct build *b, struct sched **out);
+/* The step that the error is about, as it was described; step -1 if it is about none. */
+struct build_mark build_error_step(const struct build *b);
 
 #endif

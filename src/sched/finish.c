@@ -207,8 +207,10 @@ static void emit_all(struct finish *f)
         f->s->channels[f->channel] = (struct sched_channel){.first = f->s->nsteps};
         for (f->step = 0; f->step < ch->nsteps; f->step++) {
             check_step(f, &ch->steps[f->step]);
-            if (b->result != trncclSuccess)
+            if (b->result != trncclSuccess) {
+                b->text_step = (struct build_mark){f->channel, f->step};
                 return;
+            }
             emit_step(f, &ch->steps[f->step]);
         }
     }

@@ -32,8 +32,9 @@ struct layout {
     struct sched_shape shape;
     size_t elem_nbytes;
     struct layout_blocks in, out;
-    size_t base[2];      /* of IN and OUT, where counts is NULL */
-    size_t period_elems; /* elements of tmp_like without gaps: TMP repeats every so many */
+    size_t base[2]; /* of IN and OUT, where counts is NULL */
+    size_t
+        period_elems; /* elements of tmp_like without gaps: TMP repeats every so many */
 };
 
 struct layout_range {

@@ -36,7 +36,8 @@ struct build {
     int32_t nrefs, refs_capacity;
     int32_t open_channel; /* of the step being described; -1: none */
     trncclResult_t result;
-    char text[400]; /* the first error's sentence */
+    char text[400];              /* the first error's sentence */
+    struct build_mark text_step; /* which step it is about; step -1: none */
 };
 
 /* Keeps the first error; its sentence begins with the schedule's name. */

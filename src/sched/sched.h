@@ -87,8 +87,8 @@ struct sched_step {
     int16_t
         after_channel;  /* this step starts after step after_step of that channel has */
     int32_t after_step; /*   completed in the same round; -1: none */
-    /* Derived by the builder: sends of earlier steps of the same round that must have left
-     * their source before this step starts, because it, or a step ordered after it,
+    /* Derived by the builder: sends of earlier steps of the same round that must have
+     * left their source before this step starts, because it, or a step ordered after it,
      * overwrites that source. drain: of this channel, steps [0, drain). after_drain: of
      * after_channel, steps [0, after_step]. What a transport may lend, and so may still
      * read after the step: the input of a step with one input, if that is a local IN or
@@ -123,9 +123,9 @@ struct sched {
     struct sched_channel channels[SCHED_MAX_CHANNELS];
     struct sched_step *steps; /* [nsteps], owned */
     struct sched_ref *refs;   /* [nrefs], owned */
-    int32_t max_run;          /* largest span_n of any rank's step with a peer operand, >= 1;
-                                 the same on all ranks */
-    int32_t credits;          /* messages of credit per connection it needs, >= 1 */
+    int32_t max_run; /* largest span_n of any rank's step with a peer operand, >= 1;
+                        the same on all ranks */
+    int32_t credits; /* messages of credit per connection it needs, >= 1 */
     bool v_safe; /* derived: within every step lengths agree for blocks of any sizes */
 };
 

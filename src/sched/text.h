@@ -10,11 +10,17 @@
 /* Writes all nranks schedules. Returns trncclSystemError if writing fails. */
 trncclResult_t text_print(FILE *file, struct sched *const *ranks, int32_t nranks);
 /* Parses text of nbytes; *ranks is an array of *nranks owned schedules (free each and the
- * array). trncclInvalidArgument with line number and reason; sizes and depth are bounded.
- * Derived marks are derived anew, and an error if the text states them differently. */
+ * array, which holds their name and so goes last). trncclInvalidArgument with line number
+ * and reason; the work is bounded by the size of the text. Derived marks are derived
+ * anew, and an error if the text states them differently. */
 trncclResult_t text_parse(const char *text, size_t nbytes, struct sched ***ranks,
                           int32_t *nranks);
-/* Draws who sends what to whom, round by round, as a table for a terminal. */
+/* Draws who sends what to whom, round by round, as a table for a terminal. Returns
+ * trncclInvalidUsage if the schedules do not fit together (the text says where),
+ * trncclSystemError if writing fails. */
 trncclResult_t text_draw(FILE *file, struct sched *const *ranks, int32_t nranks);
+/* The same as a graph in Graphviz's language: a node per rank and round, an edge per
+ * message. Errors as text_draw. */
+trncclResult_t text_dot(FILE *file, struct sched *const *ranks, int32_t nranks);
 
 #endif
