@@ -7,9 +7,9 @@
  *    interleaving (Kahn 1974; Parks 1995);
  *  - no step reads a chunk that nothing has written; no message is left over;
  *  - happens-before: program order, `after`, send -> receive (never credit edges); every
- * two accesses of which one writes the same canonical (alias-resolved) chunk are ordered;
- * a lent send reads its source until its receiver has consumed the message, so a write
- * must be ordered after that or carry the builder's drain mark;
+ *    two accesses of which one writes the same canonical (alias-resolved) chunk are
+ *    ordered; a lent send reads its source until its receiver has consumed the message,
+ * so a write must be ordered after that or carry the builder's drain mark;
  *  - every output chunk holds exactly the promised contributions, once each, and passes
  *    exactly one SCHED_FINAL step; nothing else is written (IN out of place never);
  *  - same bits: the ordered expression hash of a result chunk is equal on every rank that
@@ -27,6 +27,7 @@ struct verify_report {
     int32_t credits;   /* least credit per connection that terminates, 1.. */
     int32_t depth;     /* longest chain of messages: the number of latency rounds */
     bool same_bits;    /* every rank that gets a result chunk evaluates one expression */
+    bool any_blocks;   /* operands agree in length for blocks of any size (v-forms) */
     char reason[512];  /* why it was refused; "" if it was not */
 };
 
