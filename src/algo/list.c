@@ -5,7 +5,9 @@
 /* clang-format off */
 #define ALGO_LIST(X) \
     X(all_gather_direct) \
+    X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
+    X(all_reduce_halving_doubling) \
     X(all_reduce_one_shot) \
     X(all_reduce_recursive_doubling) \
     X(all_reduce_ring) \
@@ -23,6 +25,7 @@
     X(reduce_chain) \
     X(reduce_double_tree) \
     X(reduce_scatter_direct) \
+    X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \
     X(scatter_direct)
 /* clang-format on */
