@@ -3,6 +3,7 @@ libtrnccl_core_la_SOURCES += src/algo/algo.c src/algo/algo.h
 libtrnccl_core_la_SOURCES += src/algo/all_to_all_bruck.c
 libtrnccl_core_la_SOURCES += src/algo/all_to_all_direct.c
 libtrnccl_core_la_SOURCES += src/algo/binomial.c
+libtrnccl_core_la_SOURCES += src/algo/bruck.c
 libtrnccl_core_la_SOURCES += src/algo/chain.c
 libtrnccl_core_la_SOURCES += src/algo/direct.c
 libtrnccl_core_la_SOURCES += src/algo/dissemination.c

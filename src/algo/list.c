@@ -4,6 +4,7 @@
  * algorithm's file as `const struct algo algo_<collective>_<name> = {...};`. */
 /* clang-format off */
 #define ALGO_LIST(X) \
+    X(all_gather_bruck) \
     X(all_gather_direct) \
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
@@ -24,6 +25,7 @@
     X(reduce_binomial) \
     X(reduce_chain) \
     X(reduce_double_tree) \
+    X(reduce_scatter_bruck) \
     X(reduce_scatter_direct) \
     X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \
