@@ -9,6 +9,7 @@ libtrnccl_core_la_SOURCES += src/algo/direct.c
 libtrnccl_core_la_SOURCES += src/algo/dissemination.c
 libtrnccl_core_la_SOURCES += src/algo/halving.c
 libtrnccl_core_la_SOURCES += src/algo/list.c
+libtrnccl_core_la_SOURCES += src/algo/pat.c
 libtrnccl_core_la_SOURCES += src/algo/permute.c
 libtrnccl_core_la_SOURCES += src/algo/ranks.h
 libtrnccl_core_la_SOURCES += src/algo/recursive_doubling.c

@@ -6,6 +6,7 @@
 #define ALGO_LIST(X) \
     X(all_gather_bruck) \
     X(all_gather_direct) \
+    X(all_gather_pat) \
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
     X(all_reduce_halving_doubling) \
@@ -27,6 +28,7 @@
     X(reduce_double_tree) \
     X(reduce_scatter_bruck) \
     X(reduce_scatter_direct) \
+    X(reduce_scatter_pat) \
     X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \
     X(scatter_direct)
