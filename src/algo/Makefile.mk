@@ -7,6 +7,7 @@ libtrnccl_core_la_SOURCES += src/algo/bruck.c
 libtrnccl_core_la_SOURCES += src/algo/chain.c
 libtrnccl_core_la_SOURCES += src/algo/direct.c
 libtrnccl_core_la_SOURCES += src/algo/dissemination.c
+libtrnccl_core_la_SOURCES += src/algo/double_tree.c
 libtrnccl_core_la_SOURCES += src/algo/halving.c
 libtrnccl_core_la_SOURCES += src/algo/list.c
 libtrnccl_core_la_SOURCES += src/algo/pat.c

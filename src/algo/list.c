@@ -9,6 +9,7 @@
     X(all_gather_pat) \
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
+    X(all_reduce_double_tree) \
     X(all_reduce_halving_doubling) \
     X(all_reduce_one_shot) \
     X(all_reduce_recursive_doubling) \
