@@ -1,4 +1,4 @@
-/* text_print. Its inverse is in parse.c. */
+/* text_print. Its inverse is in text_parse.c. */
 #include "sched/text.h"
 
 #include <errno.h>
