@@ -83,7 +83,7 @@ static bool number_parse(const char *text, bool suffix, int64_t *out)
     }
     if (*end != '\0' || value > INT64_MAX >> shift || (value < 0 && shift > 0))
         return false;
-    *out = (int64_t)value << shift;
+    *out = shift == 0 ? value : (int64_t)value << shift; /* never shifts a negative */
     return true;
 }
 
