@@ -165,6 +165,15 @@ void build_credits(struct build *b, int32_t credits)
         b->head.credits = credits;
 }
 
+void build_run(struct build *b, int32_t max_run)
+{
+    if (max_run < 1)
+        build_fail(b, trncclInvalidArgument,
+                   "a longest run of %d chunks; expected 1 or more", max_run);
+    else
+        b->head.max_run = max_run;
+}
+
 struct build_mark build_step(struct build *b, int32_t channel)
 {
     static const struct build_mark none = {-1, -1};

@@ -259,6 +259,21 @@ static bool finish_init(struct finish *f, struct build *b)
            f->chunk_out && f->chunk_at;
 }
 
+/* What the algorithm stated for all ranks replaces what this rank's steps would say. */
+static trncclResult_t state_run(const struct build *b, struct sched *s)
+{
+    int32_t stated = b->head.max_run;
+    if (stated > 0 && stated < s->max_run)
+        return error_set(
+            trncclInvalidArgument,
+            "%s %s of %d ranks, rank %d: a message of %d chunks; the longest "
+            "run was stated as %d",
+            sched_coll_name(s->coll), s->algo, s->nranks, s->rank, s->max_run, stated);
+    if (stated > 0)
+        s->max_run = stated;
+    return trncclSuccess;
+}
+
 trncclResult_t build_finish(struct build *b, struct sched **out)
 {
     if (b->result != trncclSuccess)
@@ -279,6 +294,8 @@ trncclResult_t build_finish(struct build *b, struct sched **out)
     trncclResult_t result = b->result == trncclSuccess
                                 ? derive_marks(f.s)
                                 : error_set(b->result, "%s", b->text);
+    if (result == trncclSuccess)
+        result = state_run(b, f.s);
     if (result == trncclSuccess)
         *out = f.s;
     else
