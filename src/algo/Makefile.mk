@@ -3,6 +3,7 @@ libtrnccl_core_la_SOURCES += src/algo/algo.c src/algo/algo.h
 libtrnccl_core_la_SOURCES += src/algo/all_to_all_bruck.c
 libtrnccl_core_la_SOURCES += src/algo/all_to_all_direct.c
 libtrnccl_core_la_SOURCES += src/algo/binomial.c
+libtrnccl_core_la_SOURCES += src/algo/binomial_gather.c
 libtrnccl_core_la_SOURCES += src/algo/bruck.c
 libtrnccl_core_la_SOURCES += src/algo/chain.c
 libtrnccl_core_la_SOURCES += src/algo/direct.c
@@ -17,6 +18,8 @@ libtrnccl_core_la_SOURCES += src/algo/recursive_doubling.c
 libtrnccl_core_la_SOURCES += src/algo/ring.c src/algo/ring.h
 libtrnccl_core_la_SOURCES += src/algo/rooted_direct.c
 libtrnccl_core_la_SOURCES += src/algo/rooted_double_tree.c
+libtrnccl_core_la_SOURCES += src/algo/runs.h
+libtrnccl_core_la_SOURCES += src/algo/scatter_allgather.c
 libtrnccl_core_la_SOURCES += src/algo/tree.c src/algo/tree.h
 
 check_PROGRAMS += tests/unit/test_algo_tree

@@ -22,16 +22,20 @@
     X(broadcast_binomial) \
     X(broadcast_chain) \
     X(broadcast_double_tree) \
+    X(broadcast_scatter_allgather) \
+    X(gather_binomial) \
     X(gather_direct) \
     X(permute_direct) \
     X(reduce_binomial) \
     X(reduce_chain) \
     X(reduce_double_tree) \
+    X(reduce_scatter_gather) /* scatter_gather of reduce */ \
     X(reduce_scatter_bruck) \
     X(reduce_scatter_direct) \
     X(reduce_scatter_pat) \
     X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \
+    X(scatter_binomial) \
     X(scatter_direct)
 /* clang-format on */
 
