@@ -14,3 +14,5 @@ tests_unit_test_tests_leaks_SOURCES = tests/unit/test_tests_leaks.c
 tests_unit_test_tests_leaks_LDADD = $(CMOCKA_LIBS)
 
 dist_check_SCRIPTS += tests/scripts/include-rules
+
+dist_check_SCRIPTS += tests/scripts/exported-symbols
