@@ -22,6 +22,10 @@ libtrnccl_core_la_SOURCES += src/algo/runs.h
 libtrnccl_core_la_SOURCES += src/algo/scatter_allgather.c
 libtrnccl_core_la_SOURCES += src/algo/tree.c src/algo/tree.h
 
+check_PROGRAMS += tests/unit/test_algo_claims
+tests_unit_test_algo_claims_SOURCES = tests/unit/test_algo_claims.c
+tests_unit_test_algo_claims_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/test_algo_tree
 tests_unit_test_algo_tree_SOURCES = tests/unit/test_algo_tree.c
 tests_unit_test_algo_tree_LDADD = $(TEST_LIBS)

@@ -6,13 +6,24 @@
  * to the rank 2^k places behind it. A block has arrived when all bits of its distance are
  * done.
  *
- *     4 ranks: distances sent in one message in each round, and where they go
+ * t0-1 is the message of a round (distances 3 and 1, then 3 and 2), t2-3 and t4-5 are
+ * what the rounds received:
  *
- *     round   0          1
- *     rank 0  1,3 > 1    2,3 > 2
- *     rank 1  1,3 > 2    2,3 > 3
- *     rank 2  1,3 > 3    2,3 > 0
- *     rank 3  1,3 > 0    2,3 > 1
+ *     all_to_all bruck, 4 ranks, root 0: 8 messages, 2 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  t0=     t0=     t0=     t0=
+ *            t1=     t1=     t1=     t1=
+ *            t0-1>1  t0-1>2  t0-1>3  t0-1>0
+ *         1  t2-3=   t2-3=   t2-3=   t2-3=
+ *            t0=     t0=     t0=     t0=
+ *            t1=     t1=     t1=     t1=
+ *            t0-1>2  t0-1>3  t0-1>0  t0-1>1
+ *         2  t4-5=   t4-5=   t4-5=   t4-5=
+ *            0=      1=      2=      3=
+ *            1-2=    2-3=    3=      0-1=
+ *            3=      0=      0=      2=
+ *                            1=
  *
  * The blocks of a round are scattered, but a message is one run: they are packed into
  * scratch, since one message instead of many is the point of it. They are not unpacked:
@@ -23,10 +34,11 @@
  *
  * rounds   ceil(log2 n)
  * bytes    sent by a rank: about n / 2 blocks in each round; each block is copied once
- * per hop besides limits   blocks of one size; scratch of n / 2 (1 + ceil(log2 n))
- * blocks: for short ones source   Bruck, Ho, Kipnis, Upfal and Weathersby, Efficient
- * algorithms for all-to-all communications in multiport message-passing systems, IEEE
- * Trans. Parallel Distrib. Syst. 8 (1997), section 3
+ *          per hop besides
+ * limits   blocks of one size; scratch of n / 2 (1 + ceil(log2 n)) blocks: for short ones
+ * source   Bruck, Ho, Kipnis, Upfal and Weathersby, Efficient algorithms for all-to-all
+ *          communications in multiport message-passing systems, IEEE Trans. Parallel
+ *          Distrib. Syst. 8 (1997)
  */
 #include "algo/algo.h"
 #include "algo/ranks.h"

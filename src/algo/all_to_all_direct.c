@@ -4,14 +4,16 @@
  * and before it: both messages of a pair of ranks are in one stage, and every rank sends
  * to and receives from two others at a time, so nobody is fallen upon by all.
  *
- *     4 ranks: what each rank sends to whom in each stage (the block has the target's
- * name)
- *
- *     stage   1              2
- *     rank 0  1 > 1  3 > 3   2 > 2
- *     rank 1  2 > 2  0 > 0   3 > 3
- *     rank 2  3 > 3  1 > 1   0 > 0
- *     rank 3  0 > 0  2 > 2   1 > 1
+ *     all_to_all direct, 4 ranks, root 0: 12 messages, 2 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  1>1     2>2     3>3     0>0
+ *            3>3     0>0     1>1     2>2
+ *            0=      1=      2=      3=
+ *         1  1=      0=      1=      0=
+ *            3=      2=      3=      2=
+ *            2>2     3>3     0>0     1>1
+ *         2  2=      3=      0=      1=
  *
  * In place, the block from a rank replaces the block for it. Of two ranks that exchange,
  * the lower one holds back what it receives until its own block has left; the higher one
@@ -23,9 +25,10 @@
  * bytes    sent by a rank: n - 1 blocks, the least possible; in place n / 2 blocks on
  *          average are copied
  * limits   n (n - 1) connections; cost per message binds for short blocks. In place
- * blocks of one size only source   Thakur, Rabenseifner and Gropp, Optimization of
- * collective communication operations in MPICH, Int. J. High Perform. Comput. Appl. 19
- * (2005), section 4.4 (pairwise exchange), rearranged
+ *          blocks of one size only
+ * source   Thakur, Rabenseifner and Gropp, Optimization of collective communication
+ *          operations in MPICH, Int. J. High Perform. Comput. Appl. 19 (2005), for
+ *          exchange in pairs
  */
 #include "algo/algo.h"
 #include "algo/ranks.h"

@@ -5,21 +5,25 @@
  * of one step, the one with the longest way below it first; slices follow each other down
  * the tree.
  *
- *     4 ranks, root 0: what each rank sends in each round (+ sum, = is final)
+ *     broadcast binomial, 4 ranks, root 0: 3 messages, 2 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0=>2,1
+ *         1          0=      0=>3
+ *         2                          0=
  *
- *             broadcast              reduce
- *     round   1          2           1          2
- *     rank 0  0 > 2      0 > 1                  (= sums up)
- *     rank 1                         0 > 0
- *     rank 2             0 > 3                  +0 > 0
- *     rank 3                         0 > 2
+ *     reduce binomial, 4 ranks, root 0: 3 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0          0>0             0>2
+ *         1                  +0>0
+ *         2  +0=
  *
  * rounds   ceil(log2 n), the least possible where a rank serves one peer at a time
  * bytes    sent by a rank: at most ceil(log2 n) vectors (the root of a broadcast);
- * received by the root of a reduce the same limits   the root's log2 n copies bind for
- * long vectors: for short ones source   Thakur, Rabenseifner and Gropp, Optimization of
- * collective communication operations in MPICH, Int. J. High Perform. Comput. Appl. 19
- * (2005), section 4.3
+ *          received by the root of a reduce the same
+ * limits   the root's log2 n copies bind for long vectors: for short ones
+ * source   Thakur, Rabenseifner and Gropp, Optimization of collective communication
+ *          operations in MPICH, Int. J. High Perform. Comput. Appl. 19 (2005)
  */
 #include "algo/algo.h"
 #include "algo/tree.h"

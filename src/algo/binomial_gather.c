@@ -6,22 +6,31 @@
  * the root blocks lie in the order of ranks; a run that passes the last rank takes two
  * messages there.
  *
- *     4 ranks, root 0: the blocks each rank sends to whom in each round
+ *     gather binomial, 4 ranks, root 0: 3 messages, 2 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0=      1>0     t0=     3>2
+ *         1  1=              t1=
+ *                            t0-1>0
+ *         2  2-3=
  *
- *             gather                scatter
- *     round   1          2          1          2
- *     rank 0                        2,3 > 2    1 > 1
- *     rank 1  1 > 0
- *     rank 2             2,3 > 0               3 > 3
- *     rank 3  3 > 2
+ *     scatter binomial, 4 ranks, root 0: 3 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  2-3>2
+ *            1>1
+ *            0=
+ *         1          1=      t0-1=
+ *                            t1>3
+ *                            2=
+ *         2                          3=
  *
  * rounds   ceil(log2 n)
  * bytes    sent by a rank of gather: the blocks below it, at most n / 2; received by the
  *          root: n - 1 blocks. scatter: the reverse
  * limits   blocks of one size. Blocks are copied through scratch of up to n / 2 blocks:
- * for short ones source   Thakur, Rabenseifner and Gropp, Optimization of collective
- * communication operations in MPICH, Int. J. High Perform. Comput. Appl. 19 (2005),
- * section 4
+ *          for short ones
+ * source   Thakur, Rabenseifner and Gropp, Optimization of collective communication
+ *          operations in MPICH, Int. J. High Perform. Comput. Appl. 19 (2005)
  */
 #include "algo/algo.h"
 #include "algo/runs.h"

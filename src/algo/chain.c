@@ -5,21 +5,27 @@
  * up the line. A rank receives and sends in one step, so the slices of a vector follow
  * each other down the line and a long vector takes hardly more than one hop.
  *
- *     4 ranks, root 0: what each rank sends in each round (+ sum, = is final)
+ *     broadcast chain, 4 ranks, root 0: 3 messages, 3 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0=>1
+ *         1          0=>2
+ *         2                  0=>3
+ *         3                          0=
  *
- *             broadcast                    reduce
- *     round   1      2      3              1      2      3
- *     rank 0  0 > 1                                      (= sums up)
- *     rank 1         0 > 2                               +0 > 0
- *     rank 2                0 > 3                 +0 > 1
- *     rank 3                               0 > 2
+ *     reduce chain, 4 ranks, root 0: 3 messages, 3 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0                          0>2
+ *         1                  +0>1
+ *         2          +0>0
+ *         3  +0=
  *
  * rounds   n - 1; with s slices n - 2 + s steps of one slice each
  * bytes    sent by a rank: the vector once (the last rank of a broadcast and the root of
  *          a reduce: nothing)
  * limits   latency grows with n: for long vectors and few ranks
  * source   Chan, Heimlich, Purkayastha and van de Geijn, Collective communication:
- * theory, practice, and experience, Concurr. Comput. 19 (2007), section 7.1 (pipelined)
+ *          theory, practice, and experience, Concurr. Comput. 19 (2007)
  */
 #include "algo/algo.h"
 #include "algo/tree.h"

@@ -6,19 +6,18 @@
  * after the first step of every rank. A token is handed on in the step that receives it;
  * nothing is stored but the last one.
  *
- *     4 ranks: what each rank sends to whom, and what it has heard of when it does
- *
- *     round   1            2
- *     rank 0  0 > 1        0,3 > 2
- *     rank 1  1 > 2        1,0 > 3
- *     rank 2  2 > 3        2,1 > 0
- *     rank 3  3 > 0        3,2 > 1
+ *     barrier dissemination, 4 ranks, root 0: 8 messages, 2 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0>1     0>2     0>3     0>0
+ *         1  0>2     0>3     0>0     0>1
+ *         2  0=      0=      0=      0=
  *
  * rounds   ceil(log2 n), the least possible
  * bytes    sent by a rank: ceil(log2 n) tokens, which carry no data
  * limits   none
  * source   Hensgen, Finkel and Manber, Two algorithms for barrier synchronization, Int.
- * J. Parallel Program. 17 (1988)
+ *          J. Parallel Program. 17 (1988)
  */
 #include "algo/algo.h"
 #include "algo/ranks.h"

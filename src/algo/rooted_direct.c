@@ -4,20 +4,29 @@
  * The root serves the ranks behind it in order, each by a step of its own, so that a rank
  * need not know any block but its own, and blocks may differ in size.
  *
- *     4 ranks, root 0: the blocks each rank sends to whom
+ *     gather direct, 4 ranks, root 0: 3 messages, 1 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0=      1>0     2>0     3>0
+ *         1  1=
+ *            2=
+ *            3=
  *
- *             gather    scatter
- *     rank 0            1 > 1, 2 > 2, 3 > 3
- *     rank 1  1 > 0
- *     rank 2  2 > 0
- *     rank 3  3 > 0
+ *     scatter direct, 4 ranks, root 0: 3 messages, 1 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  1>1
+ *            2>2
+ *            3>3
+ *            0=
+ *         1          1=      2=      3=
  *
  * rounds   1, in which the root handles n - 1 messages
  * bytes    sent by a rank: its block; by the root of a scatter n - 1 blocks, the least
  *          possible
  * limits   n - 1 connections at the root, whose cost per message binds for short blocks
  * source   Chan, Heimlich, Purkayastha and van de Geijn, Collective communication:
- * theory, practice, and experience, Concurr. Comput. 19 (2007), section 3 (lower bounds)
+ *          theory, practice, and experience, Concurr. Comput. 19 (2007), for the
+ *          bounds
  */
 #include "algo/algo.h"
 #include "algo/tree.h"

@@ -6,14 +6,22 @@
  * trees, so each sends no more than the vector once. Each tree is a channel of its own;
  * slices follow each other through both.
  *
- *     4 ranks, root 0, broadcast: what each rank sends in each round (reduce: backwards)
+ *     broadcast double_tree, 4 ranks, root 0: 6 messages, 2 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0=>2
+ *            1=>3
+ *         1                  0=>1,3  1=>2,1
+ *         2          0=      1=      0=
+ *                    1=
  *
- *             tree 0, half 0          tree 1, half 1
- *     round   1        2              1        2
- *     rank 0  0 > 2                   1 > 3
- *     rank 1
- *     rank 2           0 > 1 0 > 3
- *     rank 3                                   1 > 2 1 > 1
+ *     reduce double_tree, 4 ranks, root 0: 6 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0          0>2     1>3     0>2
+ *                    1>3
+ *         1                  +0>0    +1>0
+ *         2  +0=
+ *            +1=
  *
  * rounds   ceil(log2 n), and one slice more per step of the pipeline
  * bytes    sent by a rank: at most the vector once

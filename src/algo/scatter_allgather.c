@@ -9,32 +9,52 @@
  * way of a chunk is a tree. Reduce runs the same trees backwards, with every message
  * reversed.
  *
- *     4 ranks, root 0, broadcast: which chunks each rank sends to whom in each round
+ *     broadcast scatter_allgather, 4 ranks, root 0: 9 messages, 4 rounds
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  2-3=>2
+ *            1=>1
+ *            0>3
+ *            0-1>2
+ *            0=
+ *         1          1=      2-3=
+ *                            3>3
+ *                            2>1
+ *                            0-1=
+ *         2          2=              3=
+ *                    1-2>3           0=
+ *                                    3>1
+ *         3          3=              1-2=
+ *                                    0>1
+ *         4          0=
  *
- *             scatter               all-gather
- *     round   1          2          3          4
- *     rank 0  2,3 > 2    1 > 1      0 > 3      0,1 > 2
- *     rank 1                                   1,2 > 3
- *     rank 2             3 > 3      2 > 1
- *     rank 3                                   3 > 1  0 > 1
- *
- *     reduce: which partial sums (the root then has the sum of all)
- *
- *             reduce-scatter        gather
- *     round   1          2          3          4
- *     rank 0
- *     rank 1  0 > 3 3 > 3  2 > 2    1 > 0
- *     rank 2  0,1 > 0                          2,3 > 0
- *     rank 3  1,2 > 1      0 > 0    3 > 2
+ *     reduce scatter_gather, 4 ranks, root 0: 9 messages, 4 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0          0>3     0-1>0
+ *                    3>3
+ *         1  +0-1=                   +t0=
+ *                                    1-2>1
+ *                                    +t3=
+ *                                    t0>0
+ *                                    t3>2
+ *         2  +0=     +t1-2=
+ *                    t2>2
+ *                    t1>0
+ *         3  +1=             +t2=
+ *                            +t3=
+ *                            t2-3>0
+ *         4  +2-3=
  *
  * rounds   2 ceil(log2 n); a run of chunks that passes the last label takes two messages
  * bytes    broadcast: received by a rank, the vector once; sent by the root less than two
  *          vectors. reduce: the reverse
  * limits   chunks shorter than a cache line waste it. Reduce needs scratch of the
- * vector's size source   Barnett, Gupta, Payne, Shuler, van de Geijn and Watts, Building
- * a high-performance collective communication library, SC 1994 (broadcast); Rabenseifner,
- * Optimization of collective reduction operations, ICCS 2004 (reduce); Bruck, Ho, Kipnis,
- * Upfal and Weathersby, IEEE TPDS 8 (1997), for the distances that serve any n
+ *          vector's size
+ * source   Barnett, Gupta, Payne, Shuler, van de Geijn and Watts, Building a
+ *          high-performance collective communication library, SC 1994 (broadcast);
+ *          Rabenseifner, Optimization of collective reduction operations, ICCS 2004
+ *          (reduce); Bruck, Ho, Kipnis, Upfal and Weathersby, IEEE TPDS 8 (1997), for the
+ *          distances that serve any n
  */
 #include "algo/algo.h"
 #include "algo/ranks.h"

@@ -55,7 +55,7 @@ struct tree_node {
  * leaves, the depth is at most ceil(log2 nranks).
  *   label  0..nranks-1
  * Source: NCCL 2.x, src/graph/trees.cc, ncclGetBtree; Sanders, Speck, Traeff: Two-tree
- * algorithms for full bandwidth broadcast, reduction and scan, 2009, section 2. */
+ * algorithms for full bandwidth broadcast, reduction and scan, 2009. */
 void tree_inorder(int32_t nranks, int32_t label, struct tree_node *node);
 
 /* One of two trees over all ranks with different roots: 0 the in-order tree over the
@@ -67,7 +67,7 @@ void tree_double(int32_t nranks, int32_t which, int32_t rank, struct tree_node *
 /* One of two trees with the same root, which has one child in each; every other rank is a
  * leaf in at least one of them, so both together use each rank's links fully.
  *   which  0 or 1
- * Source: Sanders, Speck, Traeff, 2009, section 3. */
+ * Source: Sanders, Speck, Traeff, 2009. */
 void tree_double_rooted(int32_t nranks, int32_t root, int32_t which, int32_t rank,
                         struct tree_node *node);
 
