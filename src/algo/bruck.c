@@ -4,21 +4,33 @@
  * circle, to the rank 2^k below. Reducing is the same backwards: round k hands sums for
  * the blocks of ranks 2^k above and beyond to the rank 2^k above.
  *
- *     4 ranks: blocks that each rank sends to whom, gathering and reducing
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *
- *             1        2                 1        2
- *     rank 0  0>3      0,1>2             2,3>2    1>1
- *     rank 1  1>0      1,2>3             3,0>3    2>2
- *     rank 2  2>1      2,3>0             0,1>0    3>3
- *     rank 3  3>2      3,0>1             1,2>1    0>0
- *             all_gather                 reduce_scatter
+ *     all_gather bruck, 4 ranks, root 0: 9 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0=>3    1=>0    2=>1    3=>2
+ *         1  1=      2=      3=      0=
+ *            0-1>2   1-2>3   2-3>0   3>1
+ *                                    0>1
+ *         2  2-3=    3=      0-1=    1-2=
+ *                    0=
+ *
+ *     reduce_scatter bruck, 4 ranks, root 0: 9 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  2-3>2   3>3     0-1>0   1-2>1
+ *                    0>3
+ *         1  +t0-1=  +t1-2=  +t2-3=  +t3=
+ *            t1>1    t2>2    t3>3    +t0=
+ *                                    t0>0
+ *         2  +0=     +1=     +2=     +3=
  *
  * Blocks stay where they belong in OUT and IN; a run that goes round the end of the
  * circle is two messages, and no block is ever rotated into place.
  *
  * rounds   ceil(log2 n)
  * bytes    sent by a rank: n - 1 blocks, the least possible
- * limits   none in n; the last round of gathering sends n / 2 blocks the farthest
+ * limits   the last round of gathering sends n / 2 blocks the farthest; reducing needs
+ *          two messages of credit, as a rank sends all of a round before it receives
  * source   Bruck, Ho, Kipnis, Upfal and Weathersby, Efficient algorithms for all-to-all
  *          communications in multiport message-passing systems, IEEE Trans. Parallel
  *          Distrib. Syst. 8 (1997)
@@ -58,11 +70,23 @@ static bool next_message(struct transfer *t, int32_t n, int32_t *block, int32_t 
     return true;
 }
 
-/* Sends and receives alternate, so that one message of credit is enough. */
+/* The longest message of a transfer; rank 0's are not cut where the circle ends. */
+static int32_t longest(struct transfer t, int32_t n)
+{
+    int32_t most = 0, block, count, place;
+    while (next_message(&t, n, &block, &count, &place))
+        most = count > most ? count : most;
+    return most;
+}
+
 static void build_all_gather(struct build *b, const struct sched_args *args)
 {
     int32_t n = args->nranks, r = args->rank;
+    int32_t run = 1;
+    for (int32_t d = 1; d < n; d *= 2)
+        run = moved(n, d) > run ? moved(n, d) : run;
     build_shape(b, 1, 0, SCHED_OUT);
+    build_run(b, run);
     build_copy(b, 0, SCHED_IN, 0, SCHED_OUT, r, 1);
     build_to(b, ranks_mod(r - 1, n));
     for (int32_t d = 1; d < n; d *= 2) {
@@ -71,16 +95,11 @@ static void build_all_gather(struct build *b, const struct sched_args *args)
         struct transfer in = {.first = up, .count = moved(n, d), .cuts = {n - up}};
         if (d == 1)
             out.done = 1; /* with the copy */
-        for (bool more = true; more;) {
-            int32_t block, count, place;
-            more = next_message(&out, n, &block, &count, &place);
-            if (more)
-                build_send(b, 0, SCHED_OUT, block, count, down);
-            if (next_message(&in, n, &block, &count, &place)) {
-                build_recv(b, 0, up, SCHED_OUT, block, count);
-                more = true;
-            }
-        }
+        int32_t block, count, place;
+        while (next_message(&out, n, &block, &count, &place))
+            build_send(b, 0, SCHED_OUT, block, count, down);
+        while (next_message(&in, n, &block, &count, &place))
+            build_recv(b, 0, up, SCHED_OUT, block, count);
     }
 }
 
@@ -106,14 +125,10 @@ static void reduce_round(struct build *b, const struct sched_args *args, int32_t
     int32_t n = args->nranks, r = args->rank;
     int32_t up = ranks_mod(r + d, n), down = ranks_mod(r - d, n);
     struct transfer out = sums_to(up, n, d, held), in = sums_to(r, n, d, held);
-    for (bool more = true; more;) {
-        int32_t block, count, place;
-        more = next_message(&out, n, &block, &count, &place);
-        if (more)
-            build_send(b, 0, space_of(d + place, held), block, count, up);
-        if (!next_message(&in, n, &block, &count, &place))
-            continue;
-        more = true;
+    int32_t block, count, place;
+    while (next_message(&out, n, &block, &count, &place))
+        build_send(b, 0, space_of(d + place, held), block, count, up);
+    while (next_message(&in, n, &block, &count, &place)) {
         build_step(b, 0);
         build_from(b, down);
         build_local_in(b, space_of(place, held), block);
@@ -129,13 +144,17 @@ static void reduce_round(struct build *b, const struct sched_args *args, int32_t
 
 static void build_reduce_scatter(struct build *b, const struct sched_args *args)
 {
-    int32_t n = args->nranks, held = 0;
+    int32_t n = args->nranks, held = 0, run = 1;
     build_shape(b, 1, n > 2 ? n : 0, SCHED_IN);
+    build_credits(b, n > 2 ? 2 : 1);
     for (int32_t d = 1 << (ranks_log2_ceil(n) - 1); d > 0; d /= 2) {
+        int32_t most = longest(sums_to(0, n, d, held), n);
+        run = most > run ? most : run;
         reduce_round(b, args, d, held);
         if (held < moved(n, d))
             held = moved(n, d);
     }
+    build_run(b, run);
 }
 
 const struct algo algo_all_gather_bruck = {

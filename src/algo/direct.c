@@ -5,14 +5,22 @@
  * and sums everywhere; two_shot is reduce_scatter whose summing step writes to every rank
  * at once (Neuron's mesh).
  *
- *     4 ranks, two_shot: what each rank sends to whom (+ raw, = the sum of all)
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *
- *             round 1               round 2
- *     rank 0  +1>1 +2>2 +3>3        =0>1 =0>2 =0>3
- *     rank 1  +2>2 +3>3 +0>0        =1>2 =1>3 =1>0
- *     rank 2  +3>3 +0>0 +1>1        =2>3 =2>0 =2>1
- *     rank 3  +0>0 +1>1 +2>2        =3>0 =3>1 =3>2
- *             reduce_scatter        all_gather
+ *     all_reduce two_shot, 4 ranks, root 0: 24 messages, 2 rounds
+ *     round  rank 0     rank 1     rank 2     rank 3
+ *         0  1>1        2>2        3>3        0>0
+ *            2>2        3>3        0>0        1>1
+ *            3>3        0>0        1>1        2>2
+ *         1  +0=>1,2,3  +1=>2,3,0  +2=>3,0,1  +3=>0,1,2
+ *         2  3=         0=         1=         2=
+ *            2=         3=         0=         1=
+ *            1=         2=         3=         0=
+ *
+ *     all_reduce one_shot, 4 ranks, root 0: 12 messages, 1 rounds
+ *     round  rank 0   rank 1   rank 2   rank 3
+ *         0  0>1,2,3  0>2,3,0  0>3,0,1  0>0,1,2
+ *         1  +0=      +0=      +0=      +0=
  *
  * rounds   1; two_shot 2
  * bytes    sent by a rank: n - 1 blocks (two_shot: 2 (n - 1) / n of the vector, the
@@ -86,15 +94,20 @@ static void build_reduce_scatter(struct build *b, const struct sched_args *args)
     build_local_out(b, SCHED_OUT, 0);
 }
 
+/* In place the sum must not go to where the others may still read our vector from: they
+ * would wait for us in a circle, since our step gives theirs back only when it is done.
+ * So it goes to scratch first. */
 static void build_one_shot(struct build *b, const struct sched_args *args)
 {
-    build_shape(b, 1, 0, SCHED_OUT);
+    build_shape(b, 1, args->inplace, SCHED_OUT);
     build_step(b, 0);
     build_local_in(b, SCHED_IN, 0);
     send_to_others(b, args);
     build_span(b, SCHED_IN, 0, 1);
     combine_all(b, args, 0, 0);
-    build_local_out(b, SCHED_OUT, 0);
+    build_local_out(b, args->inplace ? SCHED_TMP : SCHED_OUT, 0);
+    if (args->inplace)
+        build_copy(b, 0, SCHED_TMP, 0, SCHED_OUT, 0, 1);
 }
 
 /* Each channel serves a run of n chunks of its own. */

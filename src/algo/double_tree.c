@@ -5,20 +5,22 @@
  * down are channels of their own: the sums of the next slice rise while this one's
  * results fall.
  *
- *     4 ranks: what each rank sends in each round (+ sum, = the sum of all)
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *
- *             tree 0, half 0 (root 0)         tree 1, half 1 (root 3)
- *             up  1    2    down 3    4       up  1    2    down 3    4
- *     rank 0                =>2               +>1
- *     rank 1      +>2                              +>3           =>0 =>2
- *     rank 2           +>0       =>1 =>3      +>1
- *     rank 3      +>2                                       =>1
+ *     all_reduce double_tree, 4 ranks, root 0: 12 messages, 4 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  1>1     0>2     1>1     0>2
+ *         1          +1>3    +0>0
+ *         2  +0=                     +1=
+ *            0>2                     1>1
+ *         3          1=>2,0  0=>1,3
+ *         4  1=      0=      1=      0=
  *
  * rounds   2 ceil(log2 n)
- * bytes    sent by a rank: 2 vectors at most (NCCL counts them so), 1 of sums, 1 of
- * results limits   needs many slices to fill its pipeline source   Sanders, Speck and
- * Träff, Two-tree algorithms for full bandwidth broadcast, reduction and scan, Parallel
- * Computing 35 (2009); NCCL 2.4 for the pair of trees
+ * bytes    sent by a rank: at most 2 vectors
+ * limits   needs many slices to fill its pipeline
+ * source   Sanders, Speck and Traeff, Two-tree algorithms for full bandwidth broadcast,
+ *          reduction and scan, Parallel Computing 35 (2009); NCCL 2.4 for the two trees
  */
 #include "algo/algo.h"
 #include "algo/tree.h"
@@ -44,6 +46,8 @@ static struct build_mark sum_up(struct build *b, const struct tree_node *node,
     return mark;
 }
 
+/* Only the root has to wait for its own sum: to all others the result comes from there,
+ * and so after their parent has read what they sent up, in place too. */
 static void pass_down(struct build *b, const struct tree_node *node, int32_t channel,
                       int32_t chunk, struct build_mark sum)
 {
@@ -54,8 +58,8 @@ static void pass_down(struct build *b, const struct tree_node *node, int32_t cha
         build_local_out(b, SCHED_OUT, chunk);
     } else {
         build_local_in(b, SCHED_OUT, chunk);
+        build_after(b, sum);
     }
-    build_after(b, sum);
     for (int i = 0; i < 2; i++)
         if (node->child[i] >= 0)
             build_to(b, node->child[i]);

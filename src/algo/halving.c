@@ -4,25 +4,44 @@
  * and sums the other half, until one chunk is left. Doubling gathers: partners swap what
  * they have, until all is there. All-reduce does both (Rabenseifner).
  *
- *     4 ranks, all_reduce: chunks that each rank sends to whom (= the sum of all)
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *
- *             1        2        3        4
- *     rank 0  2,3>1    1>2      =0>2     =0,1>1
- *     rank 1  0,1>0    3>3      =2>3     =2,3>0
- *     rank 2  2,3>3    0>0      =1>0     =0,1>3
- *     rank 3  0,1>2    2>1      =3>1     =2,3>2
- *             halving           doubling
+ *     all_reduce halving_doubling, 4 ranks, root 0: 16 messages, 4 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  2-3>1   0-1>0   2-3>3   0-1>2
+ *         1  +t0-1=  +t2-3=  +t0-1=  +t2-3=
+ *            t1>2    t3>3    t0>0    t2>1
+ *         2  +0=>2   +2=>3   +1=>0   +3=>1
+ *         3  1=      3=      0=      2=
+ *            0-1>1   2-3>0   0-1>3   2-3>2
+ *         4  2-3=    0-1=    2-3=    0-1=
  *
- * rounds   ceil(log2 n) per phase, and one more if n is not a power of two: then the
- *          ranks beyond the largest one hand their part to a neighbour, who stands for
- *          both, and wait for their share of the result
- * bytes    sent by a rank: (n - 1) / n of the whole vector per phase, the least possible,
- *          if n is a power of two; a rank that waits adds up to two vectors to its
- * neighbour limits   partners are n / 2 ranks apart. all_reduce swaps the largest half
- * with the nearest rank; the other two cannot, as the blocks of a half would be
- * scattered. all_reduce needs two messages of credit: its last sum is also its first
- * share source   Rabenseifner, Optimization of collective reduction operations, ICCS
- * 2004; Thakur, Rabenseifner and Gropp, Optimization of collective communication
+ *     reduce_scatter recursive_halving, 4 ranks, root 0: 8 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  2-3>2   2-3>3   0-1>0   0-1>1
+ *         1  +t0-1=  +t0-1=  +t2-3=  +t2-3=
+ *            t1>1    t0>0    t3>3    t2>2
+ *         2  +0=     +1=     +2=     +3=
+ *
+ *     all_gather recursive_doubling, 4 ranks, root 0: 8 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0=>1    1=>0    2=>3    3=>2
+ *         1  1=      0=      3=      2=
+ *            0-1>2   0-1>3   2-3>0   2-3>1
+ *         2  2-3=    2-3=    0-1=    0-1=
+ *
+ * rounds   log2(n) per phase; if n is not a power of two, the ranks beyond the largest
+ *          one hand their part to a neighbour, who stands for both: at most two more
+ * bytes    sent by a rank: (n - 1) / n of the whole vector per phase, the least
+ *          possible, if n is a power of two; else a rank that stands for another one
+ *          exchanges a vector with it as well
+ * limits   the farthest partner is n / 2 ranks away. all_reduce swaps the largest half
+ *          with the nearest rank; the other two cannot, as the blocks of a half would be
+ *          scattered. Two messages of credit where two follow each other to one rank: in
+ *          all_reduce a last sum is also a first share; in reduce_scatter two blocks end
+ *          at one rank if n is not a power of two
+ * source   Rabenseifner, Optimization of collective reduction operations, ICCS 2004;
+ *          Thakur, Rabenseifner and Gropp, Optimization of collective communication
  *          operations in MPICH, Int. J. High Perform. Comput. Appl. 19 (2005)
  */
 #include "algo/algo.h"
@@ -77,6 +96,12 @@ static struct run run_of(const struct cube *c, int32_t v, int32_t stages)
         return (struct run){lo, size};
     int32_t first = ranks_fold_first(c->fold, lo);
     return (struct run){first, ranks_fold_first(c->fold, lo + size) - first};
+}
+
+/* Lower ranks stand for more blocks: the lower half is the longest run of any message. */
+static int32_t longest_run(const struct cube *c)
+{
+    return run_of(c, 0, 1).n;
 }
 
 static struct run own_run(const struct cube *c, int32_t stages)
@@ -134,29 +159,30 @@ static void finish(struct build *b, const struct cube *c, struct run run, int32_
     }
 }
 
-/* In the last stage a block travels by itself, because two of one run go to different
- * ranks. Sends and sums alternate, so that one message of credit is enough. */
+/* The i-th message of a stage's run. In the last stage a block travels by itself, because
+ * two of one run go to different ranks. */
+static bool piece_of(struct run run, bool last, int32_t i, struct run *piece)
+{
+    *piece = last ? (struct run){run.first + i, 1} : run;
+    return i < (last ? run.n : 1);
+}
+
 static void halve(struct build *b, const struct cube *c)
 {
     for (int32_t stage = 0; stage < c->stages; stage++) {
-        struct run away = partner_run(c, stage), keep = own_run(c, stage + 1);
+        struct run away = partner_run(c, stage), keep = own_run(c, stage + 1), piece;
         int32_t peer = partner_of(c, stage);
         bool last = stage == c->stages - 1;
-        int32_t piece = last ? 1 : INT32_MAX;
         bool sent = stage == 0 && c->doubles; /* by fold_in */
         enum sched_space mine = stage == 0 && !c->doubles ? SCHED_IN : SCHED_TMP;
-        for (int32_t i = 0; i == 0 || (last && (i < away.n || i < keep.n)); i++) {
-            struct run out = {away.first + i, away.n < piece ? away.n : piece};
-            struct run sum = {keep.first + i, keep.n < piece ? keep.n : piece};
-            if (!sent && i < away.n)
-                build_send(b, 0, mine, out.first, out.n, peer);
-            if (i >= keep.n)
-                continue;
-            combine(b, peer, c->v & bit_of(c, stage), mine, sum);
+        for (int32_t i = 0; !sent && piece_of(away, last, i, &piece); i++)
+            build_send(b, 0, mine, piece.first, piece.n, peer);
+        for (int32_t i = 0; piece_of(keep, last, i, &piece); i++) {
+            combine(b, peer, c->v & bit_of(c, stage), mine, piece);
             if (last)
-                finish(b, c, sum, i);
+                finish(b, c, piece, i);
             else
-                build_local_out(b, SCHED_TMP, sum.first);
+                build_local_out(b, SCHED_TMP, piece.first);
         }
     }
 }
@@ -196,6 +222,8 @@ static void build_reduce_scatter(struct build *b, const struct sched_args *args)
 {
     struct cube c = cube_of(args);
     build_shape(b, 1, args->nranks > 2 ? args->nranks : 0, SCHED_IN);
+    build_run(b, longest_run(&c));
+    build_credits(b, c.fold.extra > 0 ? 2 : 1);
     fold_in(b, &c);
     if (c.waits)
         build_recv(b, 0, c.rank + 1, SCHED_OUT, 0, 1);
@@ -207,6 +235,7 @@ static void build_all_gather(struct build *b, const struct sched_args *args)
 {
     struct cube c = cube_of(args);
     build_shape(b, 1, 0, SCHED_OUT);
+    build_run(b, longest_run(&c));
     build_copy(b, 0, SCHED_IN, 0, SCHED_OUT, c.rank, 1);
     if (c.waits) {
         build_to(b, c.rank + 1);

@@ -8,21 +8,34 @@
  * a linear one in which each received message is passed on to its whole subtree at once,
  * so that one message's worth of TMP is enough. Reducing is the same backwards.
  *
- *     4 ranks: blocks that each rank sends to whom, gathering and reducing
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *
- *             1        2                 1        2
- *     rank 0  0>2      0,2>1             3,1>3    2>2
- *     rank 1  1>3      1,3>2             0,2>0    3>3
- *     rank 2  2>0      2,0>3             1,3>1    0>0
- *     rank 3  3>1      3,1>0             2,0>2    1>1
- *             all_gather                 reduce_scatter
+ *     all_gather pat, 4 ranks, root 0: 8 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  t0=>2   t0=>3   t0=>0   t0=>1
+ *         1  2=      3=      0=      1=
+ *            t0-1>1  t0-1>2  t0-1>3  t0-1>0
+ *         2  t2-3=   t2-3=   t2-3=   t2-3=
+ *            3=      0=      1=      2=
+ *            1=      2=      3=      0=
  *
- * rounds   ceil(log2 n) deep; a rank sends about log2(AGGREGATE) + n / AGGREGATE messages
- * bytes    sent by a rank: n - 1 blocks, the least possible
- * limits   not for blocks of different sizes, as they are packed in TMP
- * source   Jeaugey, PAT: a new algorithm for all-gather and reduce-scatter operations at
- *          scale, arXiv:2506.20252 (2025); there the number of blocks to aggregate
- * follows from the size of the buffers, here it is fixed
+ *     reduce_scatter pat, 4 ranks, root 0: 8 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  t2=     t2=     t2=     t2=
+ *            t3=     t3=     t3=     t3=
+ *            t2-3>3  t2-3>0  t2-3>1  t2-3>2
+ *            t0=     t0=     t0=     t0=
+ *            t1=     t1=     t1=     t1=
+ *         1  +t0-1=  +t0-1=  +t0-1=  +t0-1=
+ *            t1>2    t1>3    t1>0    t1>1
+ *         2  +0=     +1=     +2=     +3=
+ *
+ * rounds   a block takes ceil(log2 n) hops at most; a rank sends log2(AGGREGATE) and
+ * about n / AGGREGATE messages one after the other bytes    sent by a rank: n - 1 blocks,
+ * the least possible limits   not for blocks of different sizes, as they are packed in
+ * TMP source   Jeaugey, PAT: a new algorithm for all-gather and reduce-scatter operations
+ * at scale, arXiv:2506.20252 (2025); there the number of blocks to aggregate follows from
+ * the size of the buffers, here it is fixed
  */
 #include "algo/algo.h"
 #include "algo/ranks.h"

@@ -1,18 +1,18 @@
 /* Recursive doubling: in round k every rank swaps its sum with the rank whose number
  * differs in bit k, so that each round doubles the number of contributions in it.
  *
- *     4 ranks: whose contributions each rank sends to whom in each round
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *
- *             1        2
- *     rank 0  0>1      0+1>2
- *     rank 1  1>0      0+1>3
- *     rank 2  2>3      2+3>0
- *     rank 3  3>2      2+3>1
+ *     all_reduce recursive_doubling, 4 ranks, root 0: 8 messages, 2 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  0>1     0>0     0>3     0>2
+ *         1  +t0=>2  +t0=>3  +t0=>0  +t0=>1
+ *         2  +0=     +0=     +0=     +0=
  *
  * Sums always cover an aligned run of ranks, and the run of lower ranks is the first
  * operand on both sides: all ranks evaluate the same expression.
  *
- * rounds   ceil(log2 n), and one more if n is not a power of two: then the ranks beyond
+ * rounds   log2(n); floor(log2 n) + 2 if n is not a power of two: then the ranks beyond
  *          the largest one hand their contribution to a neighbour and wait for the result
  * bytes    sent by a rank: log2(n) vectors
  * limits   for small vectors
@@ -44,7 +44,10 @@ static void build_all_reduce(struct build *b, const struct sched_args *args)
 {
     struct ranks_fold f = ranks_fold_of(args->nranks);
     int32_t rank = args->rank;
-    build_shape(b, 1, args->nranks > 2 ? 1 : 0, SCHED_OUT);
+    /* Two ranks in place would wait for each other to give back IN, which the sum
+     * overwrites: it goes to scratch first. */
+    bool detour = args->nranks == 2 && args->inplace;
+    build_shape(b, 1, args->nranks > 2 || detour, SCHED_OUT);
     if (ranks_fold_waits(f, rank)) {
         wait_outside(b, rank + 1);
         return;
@@ -67,12 +70,14 @@ static void build_all_reduce(struct build *b, const struct sched_args *args)
             build_local_out(b, SCHED_TMP, 0);
             build_to(b, ranks_fold_rank(f, v ^ (2 * bit)));
         } else {
-            build_local_out(b, SCHED_OUT, 0);
+            build_local_out(b, detour ? SCHED_TMP : SCHED_OUT, 0);
             if (doubles)
                 build_to(b, rank - 1);
             build_final(b);
         }
     }
+    if (detour)
+        build_copy(b, 0, SCHED_TMP, 0, SCHED_OUT, 0, 1);
 }
 
 const struct algo algo_all_reduce_recursive_doubling = {

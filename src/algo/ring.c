@@ -4,14 +4,17 @@
  * rank c; gathering, it goes around once more and everyone keeps a copy. All-reduce is
  * both; its last reducing hop is also its first gathering one.
  *
- *     4 ranks, all_reduce: which chunk each rank sends in each round (+ sums, = is final)
+ *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *
- *            round 1   2     3     4     5     6
- *     rank 0       3   +2    +1    =0    =3    =2
- *     rank 1       0   +3    +2    =1    =0    =3
- *     rank 2       1   +0    +3    =2    =1    =0
- *     rank 3       2   +1    +0    =3    =2    =1
- *                  reduce_scatter   all_gather
+ *     all_reduce ring, 4 ranks, root 0: 24 messages, 6 rounds
+ *     round  rank 0  rank 1  rank 2  rank 3
+ *         0  3>1     0>2     1>3     2>0
+ *         1  +2>1    +3>2    +0>3    +1>0
+ *         2  +1>1    +2>2    +3>3    +0>0
+ *         3  +0=>1   +1=>2   +2=>3   +3=>0
+ *         4  3=>1    0=>2    1=>3    2=>0
+ *         5  2=>1    3=>2    0=>3    1=>0
+ *         6  1=      2=      3=      0=
  *
  * rounds   n - 1 for reduce_scatter and all_gather, 2 (n - 1) for all_reduce
  * bytes    sent by a rank: (n - 1) / n of the whole vector per phase, the least possible
