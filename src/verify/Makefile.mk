@@ -11,7 +11,23 @@ libtrnccl_core_la_SOURCES += \
 	src/verify/value.c src/verify/value.h \
 	src/verify/verify.c src/verify/verify.h
 
-check_PROGRAMS += tests/unit/test_verify_run
+check_PROGRAMS += \
+	tests/unit/test_verify_order \
+	tests/unit/test_verify_promise \
+	tests/unit/test_verify_run \
+	tests/unit/test_verify_structure \
+	tests/unit/test_verify_value
+tests_unit_test_verify_order_SOURCES = \
+	tests/unit/test_verify_order.c tests/unit/verify_hand.c tests/unit/verify_hand.h
+tests_unit_test_verify_order_LDADD = $(TEST_LIBS)
+tests_unit_test_verify_promise_SOURCES = \
+	tests/unit/test_verify_promise.c tests/unit/verify_hand.c tests/unit/verify_hand.h
+tests_unit_test_verify_promise_LDADD = $(TEST_LIBS)
 tests_unit_test_verify_run_SOURCES = \
 	tests/unit/test_verify_run.c tests/unit/verify_hand.c tests/unit/verify_hand.h
 tests_unit_test_verify_run_LDADD = $(TEST_LIBS)
+tests_unit_test_verify_structure_SOURCES = \
+	tests/unit/test_verify_structure.c tests/unit/verify_hand.c tests/unit/verify_hand.h
+tests_unit_test_verify_structure_LDADD = $(TEST_LIBS)
+tests_unit_test_verify_value_SOURCES = tests/unit/test_verify_value.c
+tests_unit_test_verify_value_LDADD = $(TEST_LIBS)

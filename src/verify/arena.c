@@ -1,5 +1,6 @@
 #include "verify/arena.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 enum { ARENA_BLOCK_NBYTES = 32768 };
@@ -11,8 +12,6 @@ struct arena_block {
 
 static unsigned char *arena_grow(struct arena *a, size_t nbytes)
 {
-    if (nbytes > (size_t)-1 - sizeof(struct arena_block))
-        return NULL;
     struct arena_block *b = calloc(1, sizeof(*b) + nbytes);
     if (!b)
         return NULL;
@@ -25,7 +24,7 @@ void *arena_alloc(struct arena *a, size_t count, size_t nbytes)
 {
     const size_t align = _Alignof(max_align_t);
     size_t total;
-    if (__builtin_mul_overflow(count, nbytes, &total) || total > (size_t)-1 - align)
+    if (__builtin_mul_overflow(count, nbytes, &total) || total > PTRDIFF_MAX / 2)
         return NULL;
     total = total ? (total + align - 1) / align * align : align;
     if (total > ARENA_BLOCK_NBYTES / 4) /* large ones do not waste what is left */

@@ -158,10 +158,13 @@ void hand_free(const struct hand *h, struct sched **ranks)
         sched_destroy(ranks[r]);
 }
 
-static trncclResult_t prove(const struct hand *h, struct verify_report *report)
+static trncclResult_t prove(const struct hand *h, void (*edit)(struct sched **ranks),
+                            struct verify_report *report)
 {
     struct sched *ranks[HAND_MAX_RANKS];
     hand_make(h, ranks);
+    if (edit)
+        edit(ranks);
     trncclResult_t result =
         verify_schedules(ranks, h->args.nranks, h->args.pairs, h->args.npairs, report);
     hand_free(h, ranks);
@@ -171,20 +174,26 @@ static trncclResult_t prove(const struct hand *h, struct verify_report *report)
 void hand_accept(const struct hand *h)
 {
     struct verify_report report;
-    trncclResult_t result = prove(h, &report);
+    trncclResult_t result = prove(h, NULL, &report);
     if (result != trncclSuccess)
         fail_msg("refused: %s", report.reason);
     assert_string_equal(report.reason, "");
 }
 
-void hand_refuse(const struct hand *h, const char *reason)
+void hand_refuse_edited(const struct hand *h, void (*edit)(struct sched **ranks),
+                        const char *reason)
 {
     struct verify_report report;
-    trncclResult_t result = prove(h, &report);
+    trncclResult_t result = prove(h, edit, &report);
     if (result == trncclSuccess)
         fail_msg("accepted, expected a reason with \"%s\"", reason);
     assert_int_equal(result, trncclInvalidUsage);
     if (!strstr(report.reason, reason))
         fail_msg("refused with \"%s\", expected \"%s\"", report.reason, reason);
     assert_string_equal(error_text(), report.reason);
+}
+
+void hand_refuse(const struct hand *h, const char *reason)
+{
+    hand_refuse_edited(h, NULL, reason);
 }

@@ -41,5 +41,8 @@ void hand_free(const struct hand *h, struct sched **ranks);
  * it is refused with a reason that contains that text. */
 void hand_accept(const struct hand *h);
 void hand_refuse(const struct hand *h, const char *reason);
+/* Refuses what `edit` makes of the schedules. */
+void hand_refuse_edited(const struct hand *h, void (*edit)(struct sched **ranks),
+                        const char *reason);
 
 #endif
