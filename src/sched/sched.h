@@ -151,7 +151,7 @@ bool sched_coll_rooted(enum sched_coll coll);
  *     ALL_TO_ALL n, n          BROADCAST root ? 1 : 0, 1 REDUCE 1, root ? 1 : 0
  *     GATHER 1, root ? n : 0   SCATTER root ? n : 0, 1
  *     PERMUTE: IN 1 on a source, OUT 1 on a target
- *     BARRIER 1, 1: blocks of no elements, so that its steps have something to name */
+ *     BARRIER 1, 1: a token of one byte; a call of no elements would have no messages */
 void sched_coll_blocks(const struct sched_args *args, int32_t *in_blocks,
                        int32_t *out_blocks);
 /* In place: the chunk of the other space (OUT for IN, IN for OUT) that is the same memory
