@@ -1,1 +1,42 @@
-# trn-collective-perf and the companion tool.
+# trn-collective-perf. Everything but main() is a convenience library, so that tests can
+# run it on a stand-in for the library. It sees nothing of libtrnccl but its header.
+noinst_LTLIBRARIES += perf/libperf.la
+perf_libperf_la_SOURCES =
+perf_libperf_la_SOURCES += perf/check.c perf/check.h
+perf_libperf_la_SOURCES += perf/data.c perf/data.h
+perf_libperf_la_SOURCES += perf/fail.c perf/fail.h
+perf_libperf_la_SOURCES += perf/host.c perf/host.h
+perf_libperf_la_SOURCES += perf/launch.c perf/launch.h
+perf_libperf_la_SOURCES += perf/launch_local.c
+perf_libperf_la_SOURCES += perf/launch_mpi.c perf/mpi_module.h
+perf_libperf_la_SOURCES += perf/measure.c perf/measure.h
+perf_libperf_la_SOURCES += perf/names.c perf/names.h
+perf_libperf_la_SOURCES += perf/number.c perf/number.h
+perf_libperf_la_SOURCES += perf/ops.c perf/ops.h
+perf_libperf_la_SOURCES += perf/options.c perf/options.h
+perf_libperf_la_SOURCES += perf/report.h
+perf_libperf_la_SOURCES += perf/report_csv.c
+perf_libperf_la_SOURCES += perf/report_json.c
+perf_libperf_la_SOURCES += perf/report_text.c
+perf_libperf_la_SOURCES += perf/session.c perf/session.h
+perf_libperf_la_SOURCES += perf/shmlink.c perf/shmlink.h
+perf_libperf_la_SOURCES += perf/stats.c perf/stats.h
+perf_libperf_la_SOURCES += perf/sweep.c perf/sweep.h
+perf_libperf_la_SOURCES += perf/team.c perf/team.h
+perf_libperf_la_SOURCES += perf/vsizes.c perf/vsizes.h
+perf_libperf_la_CPPFLAGS = $(AM_CPPFLAGS) -DPERF_MODULE_DIR='"$(pkglibdir)"'
+perf_libperf_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+perf_libperf_la_LIBADD = $(JANSSON_LIBS) -lm -ldl
+
+EXTRA_PROGRAMS += trn-collective-perf
+trn_collective_perf_SOURCES = perf/main.c
+trn_collective_perf_LDADD = perf/libperf.la libtrnccl.la
+
+# The only thing here that links MPI; opened when an MPI launcher started the tool.
+if HAVE_MPI
+pkglib_LTLIBRARIES = trnccl-perf-mpi.la
+trnccl_perf_mpi_la_SOURCES = perf/mpi_module.c perf/mpi_module.h
+trnccl_perf_mpi_la_CFLAGS = $(AM_CFLAGS) $(MPI_CFLAGS)
+trnccl_perf_mpi_la_LIBADD = $(MPI_LIBS)
+trnccl_perf_mpi_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
+endif

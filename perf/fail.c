@@ -1,0 +1,68 @@
+#include "perf/fail.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The process's one way out; set before threads exist, then only read. */
+static fail_sink the_sink;
+static void *the_context;
+/* Taken by the first thread that fails and never given back. */
+static pthread_mutex_t failing = PTHREAD_MUTEX_INITIALIZER;
+
+void fail_sink_set(fail_sink sink, void *context)
+{
+    the_sink = sink;
+    the_context = context;
+}
+
+static noreturn void end(const char *sentence, int secondary)
+{
+    pthread_mutex_lock(&failing);
+    fflush(stdout);
+    if (the_sink)
+        the_sink(the_context, sentence, secondary);
+    else
+        fprintf(stderr, PERF_NAME ": %s\n", sentence);
+    /* Not exit(): other threads are inside the library. */
+    _exit(PERF_EXIT_FAILED);
+}
+
+void fail(const char *format, ...)
+{
+    char sentence[1536];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    end(sentence, 0);
+}
+
+void fail_unless(trncclResult_t result, const char *call, int rank, trncclComm_t comm)
+{
+    if (__builtin_expect(result == trncclSuccess, 1))
+        return;
+    char sentence[1536];
+    const char *text = trncclGetLastError(comm);
+    snprintf(sentence, sizeof sentence, "rank %d: %s: %s%s%s", rank, call, text,
+             *text ? ": " : "", trncclGetErrorString(result));
+    end(sentence, result == trncclRemoteError || result == trncclAborted);
+}
+
+void *fail_malloc(size_t nbytes)
+{
+    void *p = malloc(nbytes ? nbytes : 1);
+    if (!p)
+        fail("out of memory (%zu bytes)", nbytes);
+    return p;
+}
+
+void *fail_calloc(size_t n, size_t nbytes)
+{
+    void *p = calloc(n ? n : 1, nbytes ? nbytes : 1);
+    if (!p)
+        fail("out of memory (%zu bytes)", n * nbytes);
+    return p;
+}
