@@ -9,7 +9,7 @@
  * way of a chunk is a tree. Reduce runs the same trees backwards, with every message
  * reversed.
  *
- *     broadcast scatter_allgather, 4 ranks, root 0: 9 messages, 4 rounds
+ *     broadcast scatter_allgather, 4 ranks, root 0: 9 messages, 3 rounds
  *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *     round  rank 0  rank 1  rank 2  rank 3
  *         0  2-3=>2
@@ -24,26 +24,22 @@
  *         2          2=              3=
  *                    1-2>3           0=
  *                                    3>1
- *         3          3=              1-2=
  *                                    0>1
- *         4          0=
+ *         3          3=              1-2=
+ *                    0=
  *
- *     reduce scatter_gather, 4 ranks, root 0: 9 messages, 4 rounds
+ *     reduce scatter_gather, 4 ranks, root 0: 9 messages, 3 rounds
  *     round  rank 0  rank 1  rank 2  rank 3
- *         0          0>3     0-1>0
+ *         0          0>3     0-1>0   1-2>1
  *                    3>3
- *         1  +0-1=                   +t0=
- *                                    1-2>1
- *                                    +t3=
- *                                    t0>0
+ *         1  +0-1=   +t1-2=          +t0=
+ *                    t2>2            +t3=
+ *                    t1>0            t0>0
  *                                    t3>2
- *         2  +0=     +t1-2=
- *                    t2>2
- *                    t1>0
- *         3  +1=             +t2=
- *                            +t3=
+ *         2  +0=             +t2=
+ *            +1=             +t3=
  *                            t2-3>0
- *         4  +2-3=
+ *         3  +2-3=
  *
  * rounds   2 ceil(log2 n); a run of chunks that passes the last label takes two messages
  * bytes    broadcast: received by a rank, the vector once; sent by the root less than two
@@ -107,8 +103,10 @@ static void lacking(int32_t n, int32_t label, int32_t distance, struct run piece
     runs_cut(n, label + from, to - from, pieces);
 }
 
-/* Piece by piece, sending before receiving: no rank waits for one that waits for it,
- * however little credit there is. */
+/* Everything is sent before anything is received. With one message of credit a rank that
+ * has two pieces to send waits until the first is taken. It does not wait in a circle:
+ * the ranks with two are neighbours within less than the distance, so that the one it
+ * sends to has one piece and goes on to receive. */
 static void plan_allgather(struct plan *p, int32_t label)
 {
     int32_t n = p->n;
@@ -117,10 +115,10 @@ static void plan_allgather(struct plan *p, int32_t label)
         struct run theirs[2], mine[2];
         lacking(n, to, d, theirs);
         lacking(n, label, d, mine);
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < 2; i++)
             plan_add(p, to, theirs[i], true);
+        for (int i = 0; i < 2; i++)
             plan_add(p, from, mine[i], false);
-        }
     }
 }
 
