@@ -158,26 +158,65 @@ static bool is_self_copy(const struct finish *f, const struct raw_step *p,
     return true;
 }
 
-static void emit_ref(struct finish *f, const struct raw_ref *r)
+/* Checks all steps; the first that is wrong is the one to report. */
+static void check_all(struct finish *f)
 {
-    f->s->refs[f->s->nrefs++] = r->ref;
+    struct build *b = f->b;
+    for (f->channel = 0; f->channel < b->nchannels; f->channel++) {
+        struct raw_channel *ch = &b->channels[f->channel];
+        for (f->step = 0; f->step < ch->nsteps; f->step++) {
+            check_step(f, &ch->steps[f->step]);
+            if (b->result != trncclSuccess) {
+                b->text_step = (struct build_mark){f->channel, f->step};
+                return;
+            }
+        }
+    }
 }
 
-/* Appends the step without its copies onto themselves. One that has nothing else to do
- * goes altogether, unless others may rely on what it waits for. */
-static void emit_step(struct finish *f, struct raw_step *p)
+/* Decides whether a step stays. One that has nothing to do but copies onto itself goes,
+ * unless it waits for another channel: what follows it may rely on that. */
+static void decide_step(const struct finish *f, struct raw_step *p, int32_t before)
 {
-    struct sched *s = f->s;
-    struct sched_channel *ch = &s->channels[f->channel];
     const struct raw_ref *refs = f->b->refs + p->first;
     int32_t kept = 0;
     for (int32_t i = 0; i < p->nrefs; i++)
         if (refs[i].out && !is_self_copy(f, p, &refs[i]))
             kept++;
-    bool whole = kept == 0 && p->after.step >= 0;
-    p->final = ch->nsteps - 1;
-    if (kept == 0 && !whole)
-        return;
+    bool waits = p->after.step >= 0 &&
+                 f->b->channels[p->after.channel].steps[p->after.step].final >= 0;
+    p->whole = kept == 0 && waits;
+    p->dropped = kept == 0 && !waits;
+    p->final = before + !p->dropped;
+}
+
+/* Marks name steps that were described before, so some channel can always go on. */
+static void decide_all(const struct finish *f)
+{
+    int32_t at[SCHED_MAX_CHANNELS] = {0};
+    for (bool more = true; more;) {
+        more = false;
+        for (int32_t c = 0; c < f->b->nchannels; c++) {
+            const struct raw_channel *ch = &f->b->channels[c];
+            for (; at[c] < ch->nsteps; at[c]++, more = true) {
+                struct raw_step *p = &ch->steps[at[c]];
+                if (p->after.step >= 0 && at[p->after.channel] <= p->after.step)
+                    break;
+                decide_step(f, p, at[c] > 0 ? p[-1].final : -1);
+            }
+        }
+    }
+}
+
+static void emit_ref(struct finish *f, const struct raw_ref *r)
+{
+    f->s->refs[f->s->nrefs++] = r->ref;
+}
+
+static void emit_step(struct finish *f, const struct raw_step *p)
+{
+    struct sched *s = f->s;
+    const struct raw_ref *refs = f->b->refs + p->first;
     struct sched_step *step = &s->steps[s->nsteps++];
     *step = (struct sched_step){
         .first = s->nrefs,
@@ -187,50 +226,32 @@ static void emit_step(struct finish *f, struct raw_step *p)
         .flags = p->flags,
         .after_step = -1,
     };
+    if (p->after.step >= 0)
+        step->after_step = f->b->channels[p->after.channel].steps[p->after.step].final;
+    if (step->after_step >= 0)
+        step->after_channel = (int16_t)p->after.channel;
     for (int32_t i = 0; i < p->nrefs; i++)
         if (!refs[i].out)
             emit_ref(f, &refs[i]);
     step->nin = (int16_t)(s->nrefs - step->first);
     for (int32_t i = 0; i < p->nrefs; i++)
-        if (refs[i].out && (whole || !is_self_copy(f, p, &refs[i])))
+        if (refs[i].out && (p->whole || !is_self_copy(f, p, &refs[i])))
             emit_ref(f, &refs[i]);
     step->nout = (int16_t)(s->nrefs - step->first - step->nin);
-    p->final = ch->nsteps++;
 }
 
+/* Lays out what stays; channels behind the last one with a step do not exist. */
 static void emit_all(struct finish *f)
-{
-    struct build *b = f->b;
-    f->s->nchannels = b->nchannels;
-    for (f->channel = 0; f->channel < b->nchannels; f->channel++) {
-        struct raw_channel *ch = &b->channels[f->channel];
-        f->s->channels[f->channel] = (struct sched_channel){.first = f->s->nsteps};
-        for (f->step = 0; f->step < ch->nsteps; f->step++) {
-            check_step(f, &ch->steps[f->step]);
-            if (b->result != trncclSuccess) {
-                b->text_step = (struct build_mark){f->channel, f->step};
-                return;
-            }
-            emit_step(f, &ch->steps[f->step]);
-        }
-    }
-}
-
-/* Marks name steps as they were described; the schedule needs those they became. */
-static void resolve_after(struct finish *f)
 {
     for (int32_t c = 0; c < f->b->nchannels; c++) {
         const struct raw_channel *ch = &f->b->channels[c];
-        for (int32_t i = 0; i < ch->nsteps; i++) {
-            const struct raw_step *p = &ch->steps[i];
-            if (p->after.step < 0)
-                continue;
-            const struct raw_channel *from = &f->b->channels[p->after.channel];
-            struct sched_step *step = &f->s->steps[f->s->channels[c].first + p->final];
-            step->after_step = from->steps[p->after.step].final;
-            step->after_channel =
-                step->after_step >= 0 ? (int16_t)p->after.channel : (int16_t)0;
-        }
+        int32_t nsteps = ch->nsteps > 0 ? ch->steps[ch->nsteps - 1].final + 1 : 0;
+        f->s->channels[c] = (struct sched_channel){f->s->nsteps, nsteps};
+        if (nsteps > 0)
+            f->s->nchannels = c + 1;
+        for (int32_t i = 0; i < ch->nsteps; i++)
+            if (!ch->steps[i].dropped)
+                emit_step(f, &ch->steps[i]);
     }
 }
 
@@ -280,9 +301,11 @@ trncclResult_t build_finish(struct build *b, struct sched **out)
         return error_set(b->result, "%s", b->text);
     struct finish f = {0};
     if (finish_init(&f, b)) {
-        emit_all(&f);
-        if (b->result == trncclSuccess)
-            resolve_after(&f);
+        check_all(&f);
+        if (b->result == trncclSuccess) {
+            decide_all(&f);
+            emit_all(&f);
+        }
     } else {
         build_fail(b, trncclSystemError, "no memory for the schedule");
     }

@@ -15,6 +15,8 @@ struct raw_step {
     struct build_mark after;
     int32_t final; /* the step it became, or the last one before it, or -1 */
     uint8_t span_space, flags;
+    bool dropped; /* it only copies onto itself */
+    bool whole;   /* so does this, but it stays, with those copies */
 };
 
 struct raw_ref {

@@ -66,6 +66,8 @@ static void print_rank(FILE *file, const struct sched *s, const struct sched *fi
         print_tmp(file, &s->shape);
     if (s->credits != first->credits)
         fprintf(file, " credits %d", s->credits);
+    if (s->max_run != first->max_run)
+        fprintf(file, " run %d", s->max_run);
     fputc('\n', file);
     for (int32_t c = 0; c < s->nchannels; c++) {
         fprintf(file, "  channel %d\n", c);
@@ -79,11 +81,14 @@ trncclResult_t text_print(FILE *file, struct sched *const *ranks, int32_t nranks
     if (nranks < 1)
         return error_set(trncclInvalidArgument, "no schedule to print");
     const struct sched *first = ranks[0];
+    if (first->nranks != nranks)
+        return error_set(trncclInvalidArgument, "%d schedules to print of %d ranks",
+                         nranks, first->nranks);
     fprintf(file, "collective %s algo %s ranks %d root %d nsub %d",
             sched_coll_name(first->coll), first->algo, nranks, first->root,
             first->shape.nsub);
     print_tmp(file, &first->shape);
-    fprintf(file, " credits %d\n", first->credits);
+    fprintf(file, " credits %d run %d\n", first->credits, first->max_run);
     for (int32_t r = 0; r < nranks; r++)
         print_rank(file, ranks[r], first);
     if (fflush(file) != 0 || ferror(file))

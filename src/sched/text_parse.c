@@ -36,6 +36,7 @@ struct parsed_ref {
 /* What the header gives and a rank may give otherwise. */
 struct parsed_shape {
     int32_t nsub, tmp, credits;
+    int32_t run; /* 0: not stated */
     uint8_t tmp_like;
 };
 
@@ -289,6 +290,8 @@ static trncclResult_t finish_rank(struct parser *p)
     TRY(build_create(&p->args, p->algo, &b));
     build_shape(b, p->shape.nsub, p->shape.tmp, (enum sched_space)p->shape.tmp_like);
     build_credits(b, p->shape.credits);
+    if (p->shape.run > 0)
+        build_run(b, p->shape.run);
     struct sched *s = NULL;
     trncclResult_t result = describe_all(p, b);
     if (result == trncclSuccess) {
@@ -316,6 +319,8 @@ static trncclResult_t parse_shape_word(struct parser *p, const char *word,
                             &shape->nsub);
     if (strcmp(word, "credits") == 0)
         return lines_number(&p->in, "credits", 1, PARSE_MAX_CHUNKS, &shape->credits);
+    if (strcmp(word, "run") == 0)
+        return lines_number(&p->in, "the longest run", 1, PARSE_MAX_CHUNKS, &shape->run);
     if (strcmp(word, "tmp") != 0)
         return lines_bad(p->in.line, "\"%s\" is not expected here", word);
     TRY(lines_number(&p->in, "chunks of TMP", 0, PARSE_MAX_CHUNKS, &shape->tmp));
@@ -448,6 +453,19 @@ static trncclResult_t parse_all(struct parser *p)
     return trncclSuccess;
 }
 
+/* The longest run must be one number on all ranks: where none is stated, the largest. */
+static void agree_run(struct parser *p)
+{
+    int32_t run = 1;
+    if (p->common.run > 0)
+        return;
+    for (int32_t r = 0; r < p->args.nranks; r++)
+        if (p->ranks[r]->max_run > run)
+            run = p->ranks[r]->max_run;
+    for (int32_t r = 0; r < p->args.nranks; r++)
+        p->ranks[r]->max_run = run;
+}
+
 trncclResult_t text_parse(const char *text, size_t nbytes, struct sched ***ranks,
                           int32_t *nranks)
 {
@@ -463,6 +481,7 @@ trncclResult_t text_parse(const char *text, size_t nbytes, struct sched ***ranks
     free(p.steps);
     free(p.refs);
     if (result == trncclSuccess) {
+        agree_run(&p);
         const char *name = (const char *)(p.ranks + p.args.nranks);
         for (int32_t r = 0; r < p.args.nranks; r++)
             p.ranks[r]->algo = name;
