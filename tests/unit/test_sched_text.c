@@ -379,7 +379,8 @@ static const char *const pieces[] = {"peer 1",      "IN[0]",      "OUT[1]",
                                      "after-drain", "credits 2",  "\x00x",
                                      "permute",     "0",          "65535"};
 
-static size_t mutate(struct random *r, char *text, size_t n, size_t capacity)
+/* Takes some bytes out and may put a piece in. */
+static size_t splice(struct random *r, char *text, size_t n, size_t capacity)
 {
     size_t at = random_below(r, (uint32_t)n + 1);
     size_t gone = random_below(r, 3) ? random_below(r, 8) : random_below(r, 60);
@@ -392,16 +393,24 @@ static size_t mutate(struct random *r, char *text, size_t n, size_t capacity)
         return n;
     memmove(text + at + more, text + at + gone, n - at - gone);
     memcpy(text + at, piece, more);
-    n += more - gone;
-    if (n > 0 && random_below(r, 4) == 0)
-        text[random_below(r, (uint32_t)n)] = (char)random_below(r, 256);
-    if (n > 0 && random_below(r, 2) == 0) { /* one digit for another: often still valid */
-        size_t k = random_below(r, (uint32_t)n);
-        while (k < n && (text[k] < '0' || text[k] > '9'))
-            k++;
-        if (k < n)
-            text[k] = (char)('0' + random_below(r, 10));
+    return n + more - gone;
+}
+
+static size_t mutate(struct random *r, char *text, size_t n, size_t capacity)
+{
+    uint32_t kind = random_below(r, 8);
+    if (n == 0 || kind < 3)
+        return splice(r, text, n, capacity);
+    size_t k = random_below(r, (uint32_t)n);
+    if (kind == 3) {
+        text[k] = (char)random_below(r, 256);
+        return n;
     }
+    /* One digit for another: often still well formed. */
+    while (k < n && (text[k] < '0' || text[k] > '9'))
+        k++;
+    if (k < n)
+        text[k] = (char)('0' + random_below(r, 4));
     return n;
 }
 
