@@ -6,13 +6,13 @@
  * was sent: such a rank puts its vector aside and sends it from there, since in a circle
  * where everybody waits for the own vector to leave, nobody would receive.
  *
- * With the pairs 0 > 1, 1 > 2, 2 > 0 and 3 > 3, out of place:
+ * With the pairs 0 > 1, 1 > 0 and 2 > 3, out of place:
  *
  *     permute direct, 4 ranks, root 0: 3 messages, 1 rounds
  *     c>r: chunk c to rank r   c=: stored   +: combined with others   tN: scratch
  *     round  rank 0  rank 1  rank 2  rank 3
- *         0  0>1     0>2     0>0     0=
- *         1  0=      0=      0=
+ *         0  0>1     0>0     0>3
+ *         1  0=      0=              0=
  *
  * rounds   1
  * bytes    sent by a source: the vector
