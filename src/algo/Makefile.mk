@@ -26,6 +26,11 @@ check_PROGRAMS += tests/unit/test_algo_claims
 tests_unit_test_algo_claims_SOURCES = tests/unit/test_algo_claims.c
 tests_unit_test_algo_claims_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/test_algo_golden
+tests_unit_test_algo_golden_SOURCES = tests/unit/test_algo_golden.c
+tests_unit_test_algo_golden_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden
+
 check_PROGRAMS += tests/unit/test_algo_tree
 tests_unit_test_algo_tree_SOURCES = tests/unit/test_algo_tree.c
 tests_unit_test_algo_tree_LDADD = $(TEST_LIBS)
