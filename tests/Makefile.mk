@@ -16,3 +16,7 @@ tests_unit_test_tests_leaks_LDADD = $(CMOCKA_LIBS)
 dist_check_SCRIPTS += tests/scripts/include-rules
 
 dist_check_SCRIPTS += tests/scripts/exported-symbols
+
+check_PROGRAMS += tests/suite/prove_all
+tests_suite_prove_all_SOURCES = tests/suite/prove_all.c
+tests_suite_prove_all_LDADD = $(TEST_LIBS)
