@@ -126,6 +126,8 @@ bool wire_join_unpack(const struct wire_session *s, const uint8_t in[WIRE_JOIN_B
     join->index = wire_get32(in + 16);
     join->pid = wire_get32(in + 20);
     wire_text(join->host, sizeof(join->host), in + 24, WIRE_HOST);
+    if (join->role > WIRE_HUB)
+        return false;
     return crypto_secretbox_open_easy((uint8_t *)join->top.internal, in + 24 + WIRE_HOST,
                                       WIRE_SEALED, seal_nonce, s->seal_key) == 0;
 }

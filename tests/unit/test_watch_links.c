@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -419,11 +420,19 @@ static struct shared *shared_create(void)
     return s;
 }
 
+/* A child never outlives a test that failed. */
+static void child_bound(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alarm(30);
+}
+
 /* A child: links up, then sleeps until it is killed or told to go, and leaves. */
 static void child_run(struct shared *s, int n, int mine)
 {
     static struct seen seen[MOST];
     struct links *l;
+    child_bound();
     if (links_listen(&l, &s->address[mine]) != trncclSuccess)
         _exit(10);
     atomic_fetch_add(&s->listening, 1);
@@ -523,6 +532,7 @@ static void process_forkedChildLives_deathIsStillSeen(void **state)
     if (pid == 0) {
         struct links *l;
         static struct seen its[MOST];
+        child_bound();
         if (links_listen(&l, &s->address[1]) != trncclSuccess)
             _exit(10);
         atomic_fetch_add(&s->listening, 1);
@@ -566,6 +576,7 @@ static void process_diesWhileLinking_isNamed(void **state)
     pid_t pid = fork();
     if (pid == 0) { /* publishes an address and is gone */
         struct links *l;
+        child_bound();
         if (links_listen(&l, &s->address[0]) != trncclSuccess)
             _exit(10);
         atomic_store(&s->listening, 1);
