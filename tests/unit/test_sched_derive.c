@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "algo/algo.h"
 #include "tests/support/random_sched.h"
 
 enum { NRANDOM = 1500, MAX = RANDOM_MAX_STEPS };
@@ -244,10 +245,40 @@ static void derive_marks_of_random_schedules_are_the_oracles(void **state)
     assert_true(noticed[1] * 2 > planted[1]);
 }
 
+/* What an algorithm says of itself must follow from its steps. In place there is no
+ * all_to_all of blocks of different sizes. */
+static void derive_v_safe_of_every_v_algorithm_holds(void **state)
+{
+    (void)state;
+    int nbuilt = 0;
+    for (int i = 0; algo_list[i]; i++) {
+        for (int k = 0; k < 9 * 9 * 2; k++) {
+            struct sched_args args = {.coll = algo_list[i]->coll,
+                                      .nranks = 1 + k / 18,
+                                      .rank = k / 2 % 9,
+                                      .inplace = k % 2};
+            if (!(algo_list[i]->flags & ALGO_V) || args.rank >= args.nranks ||
+                (args.inplace && args.coll == SCHED_ALL_TO_ALL) ||
+                (algo_list[i]->refuse && algo_list[i]->refuse(&args)))
+                continue;
+            struct sched *s;
+            if (algo_build(algo_list[i], &args, &s) != trncclSuccess)
+                fail_msg("%s", error_text());
+            if (!s->v_safe)
+                fail_msg("%s %s, rank %d of %d", sched_coll_name(args.coll),
+                         algo_list[i]->name, args.rank, args.nranks);
+            sched_destroy(s);
+            nbuilt++;
+        }
+    }
+    assert_true(nbuilt > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(derive_marks_of_random_schedules_are_the_oracles),
+        cmocka_unit_test(derive_v_safe_of_every_v_algorithm_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
