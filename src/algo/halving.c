@@ -33,8 +33,8 @@
  * rounds   log2(n) per phase; if n is not a power of two, the ranks beyond the largest
  *          one hand their part to a neighbour, who stands for both: at most two more
  * bytes    sent by a rank: (n - 1) / n of the whole vector per phase, the least
- *          possible, if n is a power of two; else a rank that stands for another one
- *          exchanges a vector with it as well
+ *          possible, if n is a power of two; else up to 3 vectors in all_reduce, 2.5 in
+ *          the others, for a rank that stands for another one
  * limits   the farthest partner is n / 2 ranks away. all_reduce swaps the largest half
  *          with the nearest rank; the other two cannot, as the blocks of a half would be
  *          scattered. Two messages of credit where two follow each other to one rank: in

@@ -30,12 +30,13 @@
  *            t1>2    t1>3    t1>0    t1>1
  *         2  +0=     +1=     +2=     +3=
  *
- * rounds   a block takes ceil(log2 n) hops at most; a rank sends log2(AGGREGATE) and
- * about n / AGGREGATE messages one after the other bytes    sent by a rank: n - 1 blocks,
- * the least possible limits   not for blocks of different sizes, as they are packed in
- * TMP source   Jeaugey, PAT: a new algorithm for all-gather and reduce-scatter operations
- * at scale, arXiv:2506.20252 (2025); there the number of blocks to aggregate follows from
- * the size of the buffers, here it is fixed
+ * rounds   ceil(log2 n) up to AGGREGATE ranks; else log2(AGGREGATE) and between
+ *          n / (2 AGGREGATE) and n / AGGREGATE. A block takes ceil(log2 n) hops at most
+ * bytes    sent by a rank: n - 1 blocks, the least possible
+ * limits   not for blocks of different sizes, as they are packed in TMP
+ * source   Jeaugey, PAT: a new algorithm for all-gather and reduce-scatter operations at
+ *          scale, arXiv:2506.20252 (2025); there the number of blocks to aggregate
+ *          follows from the size of the buffers, here it is fixed
  */
 #include "algo/algo.h"
 #include "algo/ranks.h"

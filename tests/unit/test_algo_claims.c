@@ -1,6 +1,6 @@
-/* What the headers of rooted algorithms, all-to-all and the barrier promise: rounds, and
- * what a rank sends and receives at most, for every rank count and a spread of roots. The
- * counting itself is shown to notice a promise that is not kept. */
+/* What the headers of the algorithms promise: rounds, and what a rank sends and receives
+ * at most, for every rank count and a spread of roots. The counting itself is shown to
+ * notice a promise that is not kept. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,7 +84,95 @@ static int32_t below_two_vectors(int32_t n, int32_t nsub)
     return 2 * nsub - 1;
 }
 
+static int32_t two(int32_t n, int32_t nsub)
+{
+    (void)n;
+    (void)nsub;
+    return 2;
+}
+static int32_t twice_others(int32_t n, int32_t nsub)
+{
+    return 2 * others(n, nsub);
+}
+static int32_t others_vectors(int32_t n, int32_t nsub)
+{
+    return (n - 1) * nsub;
+}
+/* Twice all but one of n chunks; nsub is a multiple of n. */
+static int32_t least(int32_t n, int32_t nsub)
+{
+    return 2 * (n - 1) * (nsub / n);
+}
+static int32_t two_vectors(int32_t n, int32_t nsub)
+{
+    (void)n;
+    return 2 * nsub;
+}
+/* The folds: `core` is the largest power of two. */
+static bool is_folded(int32_t n)
+{
+    return (n & (n - 1)) != 0;
+}
+static int32_t core_bits(int32_t n)
+{
+    return log2_ceil(n) - is_folded(n);
+}
+static int32_t fold_rounds(int32_t n, int32_t nsub)
+{
+    (void)nsub;
+    return core_bits(n) + 2 * is_folded(n);
+}
+static int32_t twice_fold_rounds(int32_t n, int32_t nsub)
+{
+    (void)nsub;
+    return 2 * core_bits(n) + 2 * is_folded(n);
+}
+static int32_t fold_vectors(int32_t n, int32_t nsub)
+{
+    return (core_bits(n) + is_folded(n)) * nsub;
+}
+static int32_t fold_chunks(int32_t n, int32_t nsub)
+{
+    return 2 * (nsub - 1) + (is_folded(n) ? nsub : 0);
+}
+static int32_t fold_blocks(int32_t n, int32_t nsub)
+{
+    (void)nsub;
+    return is_folded(n) ? 5 * n / 2 : n - 1;
+}
+/* Up to 8 blocks in a message: the logarithmic phase, then the linear one. */
+static int32_t pat_rounds(int32_t n, int32_t nsub)
+{
+    (void)nsub;
+    int32_t stride = 1;
+    while ((n - 1) / stride + 1 > 8)
+        stride *= 2;
+    return log2_ceil((n - 1) / stride + 1) + stride / 2;
+}
+
 static const struct claim claims[] = {
+    {SCHED_ALL_REDUCE, "ring", twice_others, least, least, NULL, NULL},
+    {SCHED_ALL_REDUCE, "double_tree", twice_logarithm, two_vectors, two_vectors, NULL,
+     NULL},
+    {SCHED_ALL_REDUCE, "one_shot", one, others_vectors, others_vectors, NULL, NULL},
+    {SCHED_ALL_REDUCE, "two_shot", two, least, least, NULL, NULL},
+    {SCHED_ALL_REDUCE, "two_shot_dual", two, least, least, NULL, NULL},
+    {SCHED_ALL_REDUCE, "recursive_doubling", fold_rounds, fold_vectors, fold_vectors,
+     NULL, NULL},
+    {SCHED_ALL_REDUCE, "halving_doubling", twice_fold_rounds, fold_chunks, fold_chunks,
+     NULL, NULL},
+    {SCHED_ALL_GATHER, "ring", others, others, others, NULL, NULL},
+    {SCHED_ALL_GATHER, "direct", one, others, others, NULL, NULL},
+    {SCHED_ALL_GATHER, "recursive_doubling", fold_rounds, fold_blocks, others, NULL,
+     NULL},
+    {SCHED_ALL_GATHER, "bruck", logarithm, others, others, NULL, NULL},
+    {SCHED_ALL_GATHER, "pat", pat_rounds, others, others, NULL, NULL},
+    {SCHED_REDUCE_SCATTER, "ring", others, others, others, NULL, NULL},
+    {SCHED_REDUCE_SCATTER, "direct", one, others, others, NULL, NULL},
+    {SCHED_REDUCE_SCATTER, "recursive_halving", fold_rounds, fold_blocks, fold_blocks,
+     NULL, NULL},
+    {SCHED_REDUCE_SCATTER, "bruck", logarithm, others, others, NULL, NULL},
+    {SCHED_REDUCE_SCATTER, "pat", pat_rounds, others, others, NULL, NULL},
     {SCHED_BROADCAST, "chain", others, vector, none, vector, vector},
     {SCHED_BROADCAST, "binomial", logarithm, log_vectors, none, log_vectors, vector},
     {SCHED_BROADCAST, "double_tree", logarithm, vector, none, vector, vector},
@@ -193,6 +281,9 @@ static void headers_planted_false_claims_are_noticed(void **state)
 {
     (void)state;
     static const struct claim lies[] = {
+        {SCHED_ALL_REDUCE, "ring", twice_others, others, least, NULL, NULL},
+        {SCHED_ALL_GATHER, "pat", pat_rounds, others, fewer_than_others, NULL, NULL},
+        {SCHED_REDUCE_SCATTER, "bruck", fewer_rounds, others, others, NULL, NULL},
         {SCHED_BROADCAST, "binomial", fewer_rounds, log_vectors, none, log_vectors,
          vector},
         {SCHED_BROADCAST, "scatter_allgather", twice_logarithm, below_two_vectors, none,
