@@ -1,0 +1,16 @@
+/* Memory of this process that others can map: a memfd and where it is mapped here. */
+#ifndef TRNCCL_MEM_REGION_H
+#define TRNCCL_MEM_REGION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Owned by mem/alloc; borrowed by whoever sends from it or receives into it. */
+struct mem_region {
+    uint32_t id; /* never reused within a process, >= 1 */
+    int fd;
+    char *base;
+    size_t nbytes;
+};
+
+#endif
