@@ -4,7 +4,8 @@
 
 extern const struct transport_ops transport_self, transport_shm;
 
-const struct transport_ops *const transport_list[] = {&transport_self, &transport_shm, NULL};
+const struct transport_ops *const transport_list[] = {&transport_self, &transport_shm,
+                                                      NULL};
 
 const struct transport_ops *transport_find(const char *name)
 {

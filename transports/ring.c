@@ -4,7 +4,8 @@
 
 enum ring_kind { RING_INLINE = 1, RING_SLOT, RING_LENT, RING_LANDED };
 
-/* ---- making connections ---------------------------------------------------------------- */
+/* ---- making connections
+ * ---------------------------------------------------------------- */
 
 trncclResult_t ring_open(const struct transport_env *env, const struct transport_ops *ops,
                          const struct ring_memory *memory, struct transport **out)
@@ -30,26 +31,28 @@ void ring_close(struct transport *transport)
     free(t);
 }
 
-trncclResult_t ring_connect(struct transport *transport, int peer, int channel, bool outgoing,
-                            struct transport_conn **out)
+trncclResult_t ring_connect(struct transport *transport, int peer, int channel,
+                            bool outgoing, struct transport_conn **out)
 {
     struct ring_transport *t = (struct ring_transport *)transport;
     if (t->nconns == t->capacity) {
         int capacity = t->capacity ? 2 * t->capacity : 16;
         struct ring_conn **conns = realloc(t->conns, capacity * sizeof *conns);
         if (!conns)
-            return error_set(trncclSystemError, "out of memory for a connection to rank %d",
-                             peer);
+            return error_set(trncclSystemError,
+                             "out of memory for a connection to rank %d", peer);
         t->conns = conns;
         t->capacity = capacity;
     }
     struct ring_conn *c = aligned_alloc(64, (sizeof *c + 63) / 64 * 64);
     if (!c)
-        return error_set(trncclSystemError, "out of memory for a connection to rank %d", peer);
+        return error_set(trncclSystemError, "out of memory for a connection to rank %d",
+                         peer);
     struct segment *s = t->env.segment;
     int mine = t->env.places[t->env.rank].local_index;
     int other = t->env.places[peer].local_index;
-    size_t index = segment_index(s, outgoing ? other : mine, outgoing ? mine : other, channel);
+    size_t index =
+        segment_index(s, outgoing ? other : mine, outgoing ? mine : other, channel);
     *c = (struct ring_conn){
         .base = {.ops = t->ops, .peer = peer, .channel = channel, .outgoing = outgoing},
         .shared = segment_conn(s, index),
@@ -65,9 +68,11 @@ trncclResult_t ring_connect(struct transport *transport, int peer, int channel, 
     return trncclSuccess;
 }
 
-/* ---- sending --------------------------------------------------------------------------- */
+/* ---- sending
+ * --------------------------------------------------------------------------- */
 
-/* Whether message c->next may be in flight with `room` messages ahead of it unreleased. */
+/* Whether message c->next may be in flight with `room` messages ahead of it unreleased.
+ */
 static inline bool ring_has_room(struct ring_conn *c, uint32_t room)
 {
     if (c->base.next - c->released_seen < room)
@@ -87,10 +92,10 @@ static void *ring_posted(struct ring_conn *c, size_t nbytes)
     return c->memory->find(c, p->region, p->offset, nbytes);
 }
 
-/* A message too large for its cell: lent if it can be and lies ready, else written to where
- * the receiver wants it, else staged. */
+/* A message too large for its cell: lent if it can be and lies ready, else written to
+ * where the receiver wants it, else staged. */
 static void *ring_reserve_large(struct ring_conn *c, size_t nbytes, const void *src,
-                                const struct transport_region *region)
+                                const struct mem_region *region)
 {
     if (!ring_has_room(c, SEGMENT_CELLS))
         return NULL;
@@ -114,7 +119,7 @@ static void *ring_reserve_large(struct ring_conn *c, size_t nbytes, const void *
 }
 
 void *ring_reserve(struct transport_conn *base, size_t nbytes, const void *src,
-                   const struct transport_region *region)
+                   const struct mem_region *region)
 {
     struct ring_conn *c = (struct ring_conn *)base;
     if (__builtin_expect(nbytes > SEGMENT_INLINE, 0))
@@ -151,10 +156,11 @@ bool ring_drained(struct transport_conn *base, uint32_t message)
     return (int32_t)(c->released_seen - message) > 0;
 }
 
-/* ---- receiving ------------------------------------------------------------------------- */
+/* ---- receiving
+ * ------------------------------------------------------------------------- */
 
 void ring_post(struct transport_conn *base, uint32_t message, void *dst, size_t nbytes,
-               const struct transport_region *region)
+               const struct mem_region *region)
 {
     struct ring_conn *c = (struct ring_conn *)base;
     if (nbytes < c->env->lend_nbytes || message - base->next >= SEGMENT_CELLS)

@@ -33,13 +33,14 @@ static void segment_layout(struct segment *s, int nranks, int nchannels, int nsl
 
 static trncclResult_t segment_map(struct segment *s)
 {
-    void *p = mmap(NULL, s->nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->fd,
-                   0);
+    void *p = mmap(NULL, s->nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                   s->fd, 0);
     if (p == MAP_FAILED)
-        return error_set_errno(trncclSystemError, errno,
-                               "cannot map the shared segment: %zu bytes of address space "
-                               "needed for %d ranks",
-                               s->nbytes, s->nranks);
+        return error_set_errno(
+            trncclSystemError, errno,
+            "cannot map the shared segment: %zu bytes of address space "
+            "needed for %d ranks",
+            s->nbytes, s->nranks);
     s->base = p;
     return trncclSuccess;
 }
@@ -57,10 +58,12 @@ trncclResult_t segment_create(int nranks, int nchannels, int nslots, struct segm
                                  "memfd_create for the shared segment failed; raise the "
                                  "limit of open files (ulimit -n) if it is reached");
     else if (ftruncate(s->fd, (off_t)s->nbytes) < 0)
-        result = error_set_errno(trncclSystemError, errno,
-                                 "cannot size the shared segment to %zu bytes", s->nbytes);
+        result =
+            error_set_errno(trncclSystemError, errno,
+                            "cannot size the shared segment to %zu bytes", s->nbytes);
     else if (fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-        result = error_set_errno(trncclSystemError, errno, "cannot seal the shared segment");
+        result =
+            error_set_errno(trncclSystemError, errno, "cannot seal the shared segment");
     else
         result = segment_map(s);
     if (result != trncclSuccess) {
@@ -85,10 +88,11 @@ trncclResult_t segment_attach(int fd, int nranks, int nchannels, int nslots,
     trncclResult_t result;
     int seals = fcntl(fd, F_GET_SEALS);
     if (fstat(fd, &st) < 0 || (size_t)st.st_size != s->nbytes)
-        result = error_set(trncclInternalError,
-                           "the shared segment has %lld bytes, %zu expected: do all ranks "
-                           "run the same version with the same settings?",
-                           (long long)st.st_size, s->nbytes);
+        result =
+            error_set(trncclInternalError,
+                      "the shared segment has %lld bytes, %zu expected: do all ranks "
+                      "run the same version with the same settings?",
+                      (long long)st.st_size, s->nbytes);
     else if (seals < 0 || !(seals & F_SEAL_SHRINK))
         result = error_set(trncclInternalError,
                            "the shared segment is not sealed against shrinking");

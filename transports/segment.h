@@ -2,9 +2,9 @@
  * sleeps, what it is doing) and a ring per (receiver, sender, channel).
  *
  * It is one memfd, made by the first process and passed to the others, sealed against
- * shrinking. It is sparse: only pages that are used exist, so connections cost nothing until
- * their first message. Everything read from it may be garbage from a broken peer: indices are
- * read once, range-checked, then used. */
+ * shrinking. It is sparse: only pages that are used exist, so connections cost nothing
+ * until their first message. Everything read from it may be garbage from a broken peer:
+ * indices are read once, range-checked, then used. */
 #ifndef TRNCCL_TRANSPORTS_SEGMENT_H
 #define TRNCCL_TRANSPORTS_SEGMENT_H
 
@@ -31,16 +31,18 @@ struct segment_rank {
      * to do and sees `sleeping` rings. */
     _Alignas(SEGMENT_LINE) atomic_uint sleeping;
     atomic_uint bell;
-    _Alignas(SEGMENT_LINE) _Atomic uint64_t started;   /* collectives this rank has started */
-    _Atomic uint64_t completed;                        /* and completed */
+    _Alignas(
+        SEGMENT_LINE) _Atomic uint64_t started; /* collectives this rank has started */
+    _Atomic uint64_t completed;                 /* and completed */
+    atomic_uint left;                           /* it has destroyed its handle */
     _Alignas(SEGMENT_LINE) struct segment_record records[SEGMENT_RECORDS];
 };
 
 #define SEGMENT_CELLS 16
 #define SEGMENT_INLINE 48
 
-/* One message of a connection; a line of its own, so that a small message and the flag that
- * announces it travel together. */
+/* One message of a connection; a line of its own, so that a small message and the flag
+ * that announces it travel together. */
 struct segment_cell {
     _Alignas(SEGMENT_LINE) _Atomic uint32_t seq; /* message number + 1, stored last */
     uint32_t nbytes;
@@ -62,7 +64,8 @@ struct segment_post {
 };
 
 struct segment_conn {
-    _Alignas(SEGMENT_LINE) _Atomic uint32_t released; /* messages given back; by the receiver */
+    _Alignas(SEGMENT_LINE) _Atomic uint32_t
+        released; /* messages given back; by the receiver */
     _Alignas(SEGMENT_LINE) struct segment_post posts[SEGMENT_CELLS]; /* by the receiver */
     struct segment_cell cells[SEGMENT_CELLS];                        /* by the sender */
 };
@@ -77,8 +80,10 @@ struct segment {
     size_t conns_offset, slots_offset;
 };
 
-/* Makes a segment. trncclSystemError with needed and available if the system has no room. */
-trncclResult_t segment_create(int nranks, int nchannels, int nslots, struct segment **out);
+/* Makes a segment. trncclSystemError with needed and available if the system has no room.
+ */
+trncclResult_t segment_create(int nranks, int nchannels, int nslots,
+                              struct segment **out);
 /* Maps one that another process made; takes fd over (also on error). Its size is checked
  * against what the arguments imply. */
 trncclResult_t segment_attach(int fd, int nranks, int nchannels, int nslots,
@@ -103,9 +108,9 @@ static inline char *segment_slots(const struct segment *s, size_t index)
 }
 
 /* Rings a rank's bell if it sleeps. Called after everything it should see is stored.
- * No fence is needed between those stores and this load: a sleeper makes every other thread
- * pass a barrier (membarrier) between announcing its sleep and its last look; where the
- * kernel has no membarrier it sleeps in short naps instead. */
+ * No fence is needed between those stores and this load: a sleeper makes every other
+ * thread pass a barrier (membarrier) between announcing its sleep and its last look;
+ * where the kernel has no membarrier it sleeps in short naps instead. */
 void segment_ring_slow(struct segment_rank *r);
 static inline void segment_ring(struct segment_rank *r)
 {

@@ -1,4 +1,5 @@
-/* Ranks of one process: every address is valid on both sides, so any memory can be lent. */
+/* Ranks of one process: every address is valid on both sides, so any memory can be lent.
+ */
 #include <string.h>
 
 #include "transports/ring.h"
@@ -6,8 +7,7 @@
 extern const struct transport_ops transport_self;
 
 static bool self_describe(struct ring_conn *c, const void *p, size_t nbytes,
-                          const struct transport_region *region, uint64_t *id,
-                          uint64_t *offset)
+                          const struct mem_region *region, uint64_t *id, uint64_t *offset)
 {
     (void)c, (void)nbytes, (void)region;
     *id = 0;
@@ -21,9 +21,11 @@ static void *self_find(struct ring_conn *c, uint64_t id, uint64_t offset, size_t
     return (void *)(uintptr_t)offset;
 }
 
-static const struct ring_memory self_memory = {.describe = self_describe, .find = self_find};
+static const struct ring_memory self_memory = {.describe = self_describe,
+                                               .find = self_find};
 
-static int self_reach(const struct transport_place *mine, const struct transport_place *peer)
+static int self_reach(const struct transport_place *mine,
+                      const struct transport_place *peer)
 {
     return memcmp(mine->process, peer->process, sizeof mine->process) == 0 ? 1 : -1;
 }

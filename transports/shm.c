@@ -1,5 +1,5 @@
-/* Ranks of one host: staged through the communicator's segment; memory from trncclMemAlloc
- * is lent by naming its region, which the peer maps once. */
+/* Ranks of one host: staged through the communicator's segment; memory from
+ * trncclMemAlloc is lent by naming its region, which the peer maps once. */
 #include <string.h>
 
 #include "transports/ring.h"
@@ -7,8 +7,7 @@
 extern const struct transport_ops transport_shm;
 
 static bool shm_describe(struct ring_conn *c, const void *p, size_t nbytes,
-                         const struct transport_region *region, uint64_t *id,
-                         uint64_t *offset)
+                         const struct mem_region *region, uint64_t *id, uint64_t *offset)
 {
     if (!region || (const char *)p < region->base ||
         (const char *)p + nbytes > region->base + region->nbytes)
@@ -29,8 +28,9 @@ static void *shm_find(struct ring_conn *c, uint64_t id, uint64_t offset, size_t 
 {
     const struct transport_env *env = c->env;
     void *address;
-    trncclResult_t result = env->resolve(env->context, env->places[c->base.peer].process_index,
-                                         (uint32_t)id, offset, nbytes, &address);
+    trncclResult_t result =
+        env->resolve(env->context, env->places[c->base.peer].process_index, (uint32_t)id,
+                     offset, nbytes, &address);
     if (result == trncclSuccess)
         return address;
     c->base.error = result;
@@ -39,7 +39,8 @@ static void *shm_find(struct ring_conn *c, uint64_t id, uint64_t offset, size_t 
 
 static const struct ring_memory shm_memory = {.describe = shm_describe, .find = shm_find};
 
-static int shm_reach(const struct transport_place *mine, const struct transport_place *peer)
+static int shm_reach(const struct transport_place *mine,
+                     const struct transport_place *peer)
 {
     return memcmp(mine->host, peer->host, sizeof mine->host) == 0 ? 2 : -1;
 }

@@ -1,16 +1,18 @@
 /* The transport contract: a transport lends memory, the executor computes in it.
  *
  * The executor never copies into or out of a transport. It asks where an outgoing message
- * must be written (reserve) and where an incoming one can be read (peek), runs the combine
- * kernel once between those places, and gives them back (commit, release). Zero copy is then
- * the transport's affair: the lent place may be the peer's own buffer, a slot of a ring, a
- * registered bounce buffer, or the user's buffer into which the network has already written.
+ * must be written (reserve) and where an incoming one can be read (peek), runs the
+ * combine kernel once between those places, and gives them back (commit, release). Zero
+ * copy is then the transport's affair: the lent place may be the peer's own buffer, a
+ * slot of a ring, a registered bounce buffer, or the user's buffer into which the network
+ * has already written.
  *
- * A connection is unidirectional, ordered, and belongs to one (peer, channel); both ends make
- * theirs on first use, without waiting for each other. Its messages are numbered from 0.
+ * A connection is unidirectional, ordered, and belongs to one (peer, channel); both ends
+ * make theirs on first use, without waiting for each other. Its messages are numbered
+ * from 0.
  *
- * To add a transport: one file that defines a table, one line in registry.c. It then has to
- * pass tests/suite/transport_suite, which is the same for all.
+ * To add a transport: one file that defines a table, one line in registry.c. It then has
+ * to pass tests/suite/transport_suite, which is the same for all.
  *
  * Thread: everything of one `struct transport` is used by one thread at a time. */
 #ifndef TRNCCL_TRANSPORTS_TRANSPORT_H
@@ -20,9 +22,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "mem/region.h"
 #include "util/error.h"
 
-/* Largest message a transport must accept; the executor cuts longer chunks into rounds. */
+/* Largest message a transport must accept; the executor cuts longer chunks into rounds.
+ */
 #define TRANSPORT_MAX_MESSAGE (64u << 10)
 
 struct transport;
@@ -37,29 +41,20 @@ struct transport_place {
     int local_index;   /* of the communicator's ranks on this host */
 };
 
-/* Memory of this process that others can map: a memfd and where it is mapped here. Owned by
- * src/mem; valid while it is registered. */
-struct transport_region {
-    uint32_t id; /* never reused within a process, >= 1 */
-    int fd;
-    char *base;
-    size_t nbytes;
-};
-
 /* What a transport may use of its communicator. All borrowed until close. */
 struct transport_env {
     int rank, nranks;
     const struct transport_place *places; /* [nranks] */
     struct segment *segment;              /* shared by the ranks of this host */
-    size_t lend_nbytes;                   /* smallest message worth sending without a copy */
+    size_t lend_nbytes; /* smallest message worth sending without a copy */
     void *context;
     /* Makes `region` known to another process of this host before a message names it. */
     trncclResult_t (*publish)(void *context, int process_index,
-                              const struct transport_region *region);
-    /* Where region `id` of another process is mapped here, mapping it if need be; checks that
-     * [offset, offset + nbytes) lies inside. */
-    trncclResult_t (*resolve)(void *context, int process_index, uint32_t id, uint64_t offset,
-                              size_t nbytes, void **address);
+                              const struct mem_region *region);
+    /* Where region `id` of another process is mapped here, mapping it if need be; checks
+     * that [offset, offset + nbytes) lies inside. */
+    trncclResult_t (*resolve)(void *context, int process_index, uint32_t id,
+                              uint64_t offset, size_t nbytes, void **address);
 };
 
 /* One end of a connection. Transports embed it as their first member. */
@@ -85,28 +80,30 @@ struct transport_ops {
     int (*reach)(const struct transport_place *mine, const struct transport_place *peer);
     trncclResult_t (*open)(const struct transport_env *env, struct transport **out);
     void (*close)(struct transport *t); /* closes its connections too */
-    /* One end of the connection to or from `peer` on `channel`; owned by the transport. */
+    /* One end of the connection to or from `peer` on `channel`; owned by the transport.
+     */
     trncclResult_t (*connect)(struct transport *t, int peer, int channel, bool outgoing,
                               struct transport_conn **out);
 
-    /* Outgoing: the place where the next message of nbytes must be written, or NULL if there
-     * is no credit yet (ask again). src, if not NULL, is where its bytes lie or will lie by
-     * commit; region is the registered memory around src, or NULL. Returning src itself means
-     * the transport lends it: it must stay unchanged until drained. Asking again before
-     * commit is allowed and may give another place. */
+    /* Outgoing: the place where the next message of nbytes must be written, or NULL if
+     * there is no credit yet (ask again). src, if not NULL, is where its bytes lie or
+     * will lie by commit; region is the registered memory around src, or NULL. Returning
+     * src itself means the transport lends it: it must stay unchanged until drained.
+     * Asking again before commit is allowed and may give another place. */
     void *(*reserve)(struct transport_conn *c, size_t nbytes, const void *src,
-                     const struct transport_region *region);
+                     const struct mem_region *region);
     /* The reserved message is written: send it. sig is checked by the receiver's peek. */
     void (*commit)(struct transport_conn *c, size_t nbytes, uint32_t sig);
     /* Whether the receiver has released message number `message`. */
     bool (*drained)(struct transport_conn *c, uint32_t message);
 
-    /* Incoming: a hint, `message` (>= next) of nbytes may be written straight to dst inside
-     * region. May be ignored. */
+    /* Incoming: a hint, `message` (>= next) of nbytes may be written straight to dst
+     * inside region. May be ignored. */
     void (*post)(struct transport_conn *c, uint32_t message, void *dst, size_t nbytes,
-                 const struct transport_region *region);
-    /* Where the next message can be read, or NULL if it has not come (or error is set: its
-     * signature or size is not what was expected). A posted address means it landed there. */
+                 const struct mem_region *region);
+    /* Where the next message can be read, or NULL if it has not come (or error is set:
+     * its signature or size is not what was expected). A posted address means it landed
+     * there. */
     const void *(*peek)(struct transport_conn *c, size_t nbytes, uint32_t sig);
     void (*release)(struct transport_conn *c);
 
