@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for everything the program will hold, in one allocation: sizes are counted first. */
+/* Room for everything the program will hold, in one allocation: sizes are counted first.
+ */
 struct extent {
     size_t npieces, noffsets;
 };
@@ -20,15 +21,16 @@ static bool step_is_contiguous(const struct sched *s, const struct layout *l,
         const struct sched_ref *r = &s->refs[step->first + i];
         if (r->space == SCHED_PEER)
             continue;
-        if (!layout_run(l, r->space, r->index, step->span_n, &range) || range.nbytes != nbytes)
+        if (!layout_run(l, r->space, r->index, step->span_n, &range) ||
+            range.nbytes != nbytes)
             return false;
     }
     return true;
 }
 
-/* Bytes of a chunk per round. A message packs up to max_run slices, so a slice is a share of
- * the largest message unless whole runs fit. Only what all ranks know may go in here: with
- * blocks of different sizes a rank may not know the largest. */
+/* Bytes of a chunk per round. A message packs up to max_run slices, so a slice is a share
+ * of the largest message unless whole runs fit. Only what all ranks know may go in here:
+ * with blocks of different sizes a rank may not know the largest. */
 static size_t slice_size(const struct sched *s, const struct layout *l, size_t limit)
 {
     if (limit > TRANSPORT_MAX_MESSAGE)
@@ -47,8 +49,9 @@ static trncclResult_t program_allocate(const struct sched *s, const struct exten
                     (e->npieces + e->noffsets) * sizeof(size_t);
     struct exec_program *p = calloc(1, nbytes);
     if (!p)
-        return error_set(trncclSystemError, "out of memory: a program of %d steps needs %zu "
-                                            "bytes",
+        return error_set(trncclSystemError,
+                         "out of memory: a program of %d steps needs %zu "
+                         "bytes",
                          s->nsteps, nbytes);
     char *at = (char *)(p + 1);
     p->steps = (struct exec_step *)at;
@@ -121,7 +124,8 @@ static void bind_kind(const struct exec_program *p, struct exec_step *to)
 
 static trncclResult_t bind_step(struct exec_program *p, const struct layout *l,
                                 const struct sched_step *from, int channel, bool whole,
-                                struct extent *used, exec_connect_fn connect, void *context)
+                                struct extent *used, exec_connect_fn connect,
+                                void *context)
 {
     struct exec_step *to = &p->steps[from - p->sched->steps];
     *to = (struct exec_step){.first = from->first,
@@ -145,7 +149,8 @@ static trncclResult_t bind_step(struct exec_program *p, const struct layout *l,
         }
         o->at = (int32_t)used->noffsets;
         for (int j = 0; j < to->npieces; j++)
-            p->offsets[used->noffsets++] = layout_chunk(l, ref->space, ref->index + j).offset;
+            p->offsets[used->noffsets++] =
+                layout_chunk(l, ref->space, ref->index + j).offset;
     }
     bind_kind(p, to);
     if (to->nin > p->max_in)
@@ -155,7 +160,8 @@ static trncclResult_t bind_step(struct exec_program *p, const struct layout *l,
     return trncclSuccess;
 }
 
-static size_t space_nbytes(const struct layout *l, enum sched_space space, int32_t nchunks)
+static size_t space_nbytes(const struct layout *l, enum sched_space space,
+                           int32_t nchunks)
 {
     size_t total = 0;
     for (int32_t i = 0; i < nchunks; i++)
@@ -163,11 +169,26 @@ static size_t space_nbytes(const struct layout *l, enum sched_space space, int32
     return total;
 }
 
-trncclResult_t exec_program_create(const struct sched *sched, const struct layout *layout,
-                                   size_t slice_nbytes, exec_connect_fn connect,
-                                   void *context, struct exec_program **out)
+/* Which messages may be lent or may land by themselves: most small calls have none, and
+ * then need not keep account of them. */
+static void bind_lends(struct exec_program *p, size_t lend_nbytes)
 {
-    size_t slice = slice_size(sched, layout, slice_nbytes);
+    for (const struct exec_step *s = p->steps; s < p->steps + p->nsteps; s++) {
+        if (s->after_drain)
+            p->holds[s->after_channel] = true;
+        if ((s->nbytes < p->slice ? s->nbytes : p->slice) * s->npieces < lend_nbytes)
+            continue;
+        p->lends |= s->pure_send || s->source >= 0;
+        p->posts |= s->post_early;
+    }
+}
+
+trncclResult_t exec_program_create(const struct exec_program_args *args,
+                                   struct exec_program **out)
+{
+    const struct sched *sched = args->sched;
+    const struct layout *layout = args->layout;
+    size_t slice = slice_size(sched, layout, args->slice_nbytes);
     if (slice < 64)
         return error_set(trncclInvalidUsage,
                          "algorithm %s moves %d chunks per message; more than %u is not "
@@ -193,7 +214,7 @@ trncclResult_t exec_program_create(const struct sched *sched, const struct layou
             const struct sched_step *from = &sched->steps[sched->channels[c].first + i];
             bool whole = one_round && step_is_contiguous(sched, layout, from);
             trncclResult_t result =
-                bind_step(p, layout, from, c, whole, &used, connect, context);
+                bind_step(p, layout, from, c, whole, &used, args->connect, args->context);
             if (result != trncclSuccess) {
                 exec_program_destroy(p);
                 return result;
@@ -205,6 +226,7 @@ trncclResult_t exec_program_create(const struct sched *sched, const struct layou
     size_t in = space_nbytes(layout, SCHED_IN, sched_nchunks(sched, SCHED_IN));
     size_t outb = space_nbytes(layout, SCHED_OUT, sched_nchunks(sched, SCHED_OUT));
     p->total_nbytes = in > outb ? in : outb;
+    bind_lends(p, args->lend_nbytes);
     *out = p;
     return trncclSuccess;
 }

@@ -1,10 +1,11 @@
-/* A schedule bound to one call's shape: chunks have become byte offsets, peers connections.
+/* A schedule bound to one call's shape: chunks have become byte offsets, peers
+ * connections.
  *
- * A program knows no buffer address, so it is kept and used again by every call of the same
- * schedule, count and type. It is cut into rounds: round s moves bytes
- * [s * slice, (s + 1) * slice) of every chunk, so that forwarding pipelines and every message
- * fits a slot. A message packs the slices of its run of chunks one behind the other; where
- * the whole run fits one round and is contiguous it is one piece, which is the same bytes. */
+ * A program knows no buffer address, so it is kept and used again by every call of the
+ * same schedule, count and type. It is cut into rounds: round s moves bytes [s * slice,
+ * (s + 1) * slice) of every chunk, so that forwarding pipelines and every message fits a
+ * slot. A message packs the slices of its run of chunks one behind the other; where the
+ * whole run fits one round and is contiguous it is one piece, which is the same bytes. */
 #ifndef TRNCCL_EXEC_PROGRAM_H
 #define TRNCCL_EXEC_PROGRAM_H
 
@@ -21,18 +22,18 @@ struct exec_operand {
 struct exec_step {
     int32_t first; /* operands: inputs, then outputs */
     int16_t nin, nout;
-    int16_t raw;      /* which input is read from IN, or -1 */
-    int16_t source;   /* output index of a local IN/OUT output that may be lent, or -1 */
-    bool pure_send;   /* one local input in IN or OUT, peers only as outputs */
+    int16_t raw;    /* which input is read from IN, or -1 */
+    int16_t source; /* output index of a local IN/OUT output that may be lent, or -1 */
+    bool pure_send; /* one local input in IN or OUT, peers only as outputs */
     bool final, post_early;
     bool pure_receive; /* one peer input, one output, in OUT */
     bool user_outputs; /* every output is the caller's memory */
     bool after_drain;
-    int16_t after_channel; /* -1: none */
+    int16_t after_channel;     /* -1: none */
     int32_t after_step, drain; /* steps of the channel, as in sched_step */
     int32_t npieces, pieces;   /* sizes: pieces .. pieces + npieces - 1 of `sizes` */
-    size_t nbytes;             /* largest piece: the step takes part in a round if it starts
-                                  below this */
+    size_t nbytes; /* largest piece: the step takes part in a round if it starts
+                      below this */
 };
 
 struct exec_program {
@@ -40,10 +41,12 @@ struct exec_program {
     size_t slice;
     int32_t nrounds;
     int32_t nsteps, noperands, nouts;
-    int32_t max_in, max_out;       /* operands of the widest step */
+    int32_t max_in, max_out; /* operands of the widest step */
     size_t tmp_nbytes;
-    size_t total_nbytes;           /* of the larger of IN and OUT: decides about streaming */
-    struct exec_step *steps;       /* [nsteps], in the order of sched->steps */
+    bool lends, posts; /* whether some message may be lent, may land by itself */
+    bool holds[SCHED_MAX_CHANNELS]; /* another channel waits for what this one has lent */
+    size_t total_nbytes;     /* of the larger of IN and OUT: decides about streaming */
+    struct exec_step *steps; /* [nsteps], in the order of sched->steps */
     struct exec_operand *operands; /* [noperands] */
     size_t *offsets;               /* of local operands' pieces */
     size_t *sizes;                 /* of steps' pieces */
@@ -51,14 +54,21 @@ struct exec_program {
 };
 
 /* Supplies the connection to or from a peer, making it on first use. */
-typedef trncclResult_t (*exec_connect_fn)(void *context, int peer, int channel, bool outgoing,
-                                          struct transport_conn **conn);
+typedef trncclResult_t (*exec_connect_fn)(void *context, int peer, int channel,
+                                          bool outgoing, struct transport_conn **conn);
 
-/* slice_nbytes: wanted bytes of a chunk per round; fitted to TRANSPORT_MAX_MESSAGE. It must be
- * the same on all ranks. connect may be called for every peer of the schedule. */
-trncclResult_t exec_program_create(const struct sched *sched, const struct layout *layout,
-                                   size_t slice_nbytes, exec_connect_fn connect,
-                                   void *context, struct exec_program **out);
+struct exec_program_args {
+    const struct sched *sched; /* borrowed for the life of the program */
+    const struct layout *layout;
+    size_t slice_nbytes; /* wanted bytes of a chunk per round, the same on all ranks;
+                            fitted to TRANSPORT_MAX_MESSAGE */
+    size_t lend_nbytes;  /* smallest message a transport may lend */
+    exec_connect_fn connect;
+    void *context;
+};
+
+trncclResult_t exec_program_create(const struct exec_program_args *args,
+                                   struct exec_program **out);
 void exec_program_destroy(struct exec_program *p); /* NULL is allowed */
 
 #endif

@@ -34,13 +34,14 @@ const struct settings_entry settings_table[SETTINGS_COUNT] = {
     [SETTINGS_TRANSPORT] = {"TRNCCL_TRANSPORT", SETTINGS_STRING, 0, 0, NULL,
                             "Transports to use, separated by commas; with a leading ^ "
                             "the transports not to use."},
-    [SETTINGS_SLICE_BYTES] = {"TRNCCL_SLICE_BYTES", SETTINGS_SIZE, 64, INT64_C(1) << 30,
+    [SETTINGS_SLICE_BYTES] = {"TRNCCL_SLICE_BYTES", SETTINGS_SIZE, 4096, 65536,
                               "16K", "Bytes of a chunk that travel per round."},
-    [SETTINGS_SLOTS] = {"TRNCCL_SLOTS", SETTINGS_INT, 1, 64, "2",
-                        "Staged slots of each connection."},
-    [SETTINGS_LEND_BYTES] = {"TRNCCL_LEND_BYTES", SETTINGS_SIZE, 0, INT64_MAX, "4K",
+    [SETTINGS_SLOTS] = {"TRNCCL_SLOTS", SETTINGS_INT, 1, 16, "4",
+                        "Staged slots of each connection; rounded down to a power "
+                        "of two."},
+    [SETTINGS_LEND_BYTES] = {"TRNCCL_LEND_BYTES", SETTINGS_SIZE, 256, INT64_MAX, "4K",
                              "Size of the smallest message that is sent without a copy."},
-    [SETTINGS_SPIN_US] = {"TRNCCL_SPIN_US", SETTINGS_INT, 0, 60000000, "50",
+    [SETTINGS_SPIN_US] = {"TRNCCL_SPIN_US", SETTINGS_INT, 0, 60000000, "2000",
                           "How long a wait polls before it sleeps, in microseconds."},
     [SETTINGS_CMA] = {"TRNCCL_CMA", SETTINGS_BOOL, 0, 1, "0",
                       "Whether plain memory of a peer process may be read with "

@@ -1,0 +1,442 @@
+#include "exec/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- storage
+ * --------------------------------------------------------------------------- */
+
+static trncclResult_t grow(void **array, size_t *capacity, size_t needed, size_t elem)
+{
+    if (needed <= *capacity)
+        return trncclSuccess;
+    void *p = realloc(*array, needed * elem);
+    if (!p)
+        return error_set(trncclSystemError,
+                         "out of memory: %zu bytes of executor scratch", needed * elem);
+    *array = p;
+    *capacity = needed;
+    return trncclSuccess;
+}
+
+trncclResult_t exec_run_reserve(struct exec_run *r, const struct exec_program *p)
+{
+    size_t channels = (size_t)p->sched->nchannels;
+    TRY(grow((void **)&r->in, &r->in_capacity, channels * p->max_in, sizeof(void *)));
+    TRY(grow((void **)&r->out, &r->out_capacity, channels * p->max_out, sizeof(void *)));
+    size_t nlent = (size_t)p->noperands + p->nouts;
+    TRY(grow((void **)&r->lent_at, &r->lent_capacity, nlent, sizeof(uint64_t)));
+    return trncclSuccess;
+}
+
+void exec_run_fini(struct exec_run *r)
+{
+    free(r->in);
+    free(r->out);
+    free(r->lent_at);
+    *r = (struct exec_run){0};
+}
+
+/* ---- small questions
+ * ------------------------------------------------------------------- */
+
+/* Bytes of a piece that belong to a round. */
+static inline size_t share(size_t nbytes, size_t offset, size_t slice)
+{
+    size_t left = nbytes > offset ? nbytes - offset : 0;
+    return left < slice ? left : slice;
+}
+
+/* Bytes of the step's message in this round; 0: the step has nothing to do. */
+static inline size_t message_nbytes(const struct exec_program *p,
+                                    const struct exec_step *s, size_t offset)
+{
+    if (__builtin_expect(s->npieces == 1, 1))
+        return share(s->nbytes, offset, p->slice);
+    size_t total = 0;
+    for (int i = 0; i < s->npieces; i++)
+        total += share(p->sizes[s->pieces + i], offset, p->slice);
+    return total;
+}
+
+static inline char *local_address(const struct exec_run *r, const struct exec_operand *o,
+                                  int piece, size_t offset)
+{
+    return r->base[o->space] + r->program->offsets[o->at + piece] + offset;
+}
+
+/* ---- conditions of a step
+ * -------------------------------------------------------------- */
+
+/* Whether the step that must come first, on another channel, has completed in this round.
+ */
+static inline bool after_met(const struct exec_run *r, const struct exec_channel *c,
+                             const struct exec_step *s)
+{
+    const struct exec_channel *o = &r->channels[s->after_channel];
+    return o->round > c->round || (o->round == c->round && o->step > s->after_step);
+}
+
+/* Whether the sends that steps [first, first + n) lent in this round have been read. */
+static bool lends_returned(const struct exec_run *r, int32_t first, int32_t n)
+{
+    const struct exec_program *p = r->program;
+    for (const struct exec_step *s = p->steps + first; s < p->steps + first + n; s++)
+        for (int i = s->first + s->nin; i < s->first + s->nin + s->nout; i++) {
+            struct transport_conn *conn = p->operands[i].conn;
+            if (r->lent_at[i] && !conn->ops->drained(conn, (uint32_t)(r->lent_at[i] - 1)))
+                return false;
+            r->lent_at[i] = 0;
+        }
+    return true;
+}
+
+/* A channel whose lent buffers others ask about (program->holds) stays in its round until
+ * they are back, so a later round means they are. */
+static bool may_write(const struct exec_run *r, int channel, const struct exec_step *s)
+{
+    const struct sched_channel *channels = r->program->sched->channels;
+    if (s->drain && r->channels[channel].lent &&
+        !lends_returned(r, channels[channel].first, s->drain))
+        return false;
+    const struct exec_channel *other =
+        &r->channels[s->after_drain ? s->after_channel : 0];
+    if (s->after_drain && other->lent && other->round == r->channels[channel].round &&
+        !lends_returned(r, channels[s->after_channel].first, s->after_step + 1))
+        return false;
+    return true;
+}
+
+/* ---- rounds
+ * ---------------------------------------------------------------------------- */
+
+/* Names the landing places of all receives that may land before their step is reached. */
+static void post_early(struct exec_run *r, int channel)
+{
+    const struct exec_program *p = r->program;
+    const struct exec_channel *c = &r->channels[channel];
+    const struct sched_channel *ch = &p->sched->channels[channel];
+    size_t offset = (size_t)c->round * p->slice;
+    for (int i = 0; i < ch->nsteps; i++) {
+        const struct exec_step *s = &p->steps[ch->first + i];
+        size_t nbytes = message_nbytes(p, s, offset);
+        if (!s->post_early || s->npieces != 1 || !nbytes)
+            continue;
+        const struct exec_operand *o = &p->operands[s->first];
+        /* Which message of its connection it will be: earlier steps take theirs first. */
+        uint32_t message = o->conn->next;
+        for (const struct exec_step *e = p->steps + ch->first; e < s; e++)
+            for (int j = 0; j < e->nin; j++)
+                message += p->operands[e->first + j].conn == o->conn &&
+                           message_nbytes(p, e, offset) > 0;
+        o->conn->ops->post(o->conn, message, local_address(r, o + 1, 0, offset), nbytes,
+                           r->region[SCHED_OUT]);
+    }
+}
+
+static void round_begin(struct exec_run *r, int channel)
+{
+    struct exec_channel *c = &r->channels[channel];
+    const struct exec_program *p = r->program;
+    const struct sched_channel *ch = &p->sched->channels[channel];
+    c->step = c->nready = 0;
+    c->posted = false;
+    if (p->posts)
+        post_early(r, channel);
+    if (!c->lent)
+        return;
+    int first = p->steps[ch->first].first;
+    const struct exec_step *last = &p->steps[ch->first + ch->nsteps - 1];
+    memset(r->lent_at + first, 0,
+           (last->first + last->nin + last->nout - first) * sizeof *r->lent_at);
+    c->lent = false;
+}
+
+void exec_run_start(struct exec_run *r)
+{
+    const struct exec_program *p = r->program;
+    r->lent_last = r->lent_at + p->noperands;
+    r->nleft = 0;
+    if (p->lends)
+        memset(r->lent_at, 0, (p->noperands + p->nouts) * sizeof *r->lent_at);
+    for (int i = 0; i < p->sched->nchannels; i++) {
+        r->channels[i] = (struct exec_channel){0};
+        if (p->sched->channels[i].nsteps == 0 || p->nrounds == 0) {
+            r->channels[i].round = p->nrounds;
+            continue;
+        }
+        r->nleft++;
+        round_begin(r, i);
+    }
+}
+
+/* ---- one step
+ * -------------------------------------------------------------------------- */
+
+/* Gets hold of every operand, going on where the last attempt stopped. False: not yet. */
+static inline bool step_acquire(struct exec_run *r, struct exec_channel *c,
+                                const struct exec_step *s, const void **in, void **out,
+                                size_t nbytes, size_t offset)
+{
+    const struct exec_operand *o = r->program->operands + s->first;
+    for (; c->nready < s->nin; c->nready++) {
+        const struct exec_operand *x = &o[c->nready];
+        if (x->space != SCHED_PEER)
+            in[c->nready] = local_address(r, x, 0, offset);
+        else if (!(in[c->nready] = x->conn->ops->peek(x->conn, nbytes, r->sig)))
+            return false;
+    }
+    /* Where the bytes lie, or will lie, if the transport could lend them as they are. */
+    const void *source = NULL;
+    const struct mem_region *region = NULL;
+    if (s->npieces == 1 && s->pure_send && !(s->raw == 0 && r->combine->premul)) {
+        source = in[0];
+        region = r->region[o[0].space];
+    } else if (s->npieces == 1 && s->source >= 0) {
+        source = local_address(r, &o[s->nin + s->source], 0, offset);
+        region = r->region[SCHED_OUT];
+    }
+    for (; c->nready < s->nin + s->nout; c->nready++) {
+        const struct exec_operand *x = &o[c->nready];
+        void **place = &out[c->nready - s->nin];
+        if (x->space != SCHED_PEER)
+            *place = local_address(r, x, 0, offset);
+        else if (!(*place = x->conn->ops->reserve(x->conn, nbytes, source, region)))
+            return false;
+    }
+    return true;
+}
+
+/* Runs the kernel once from `in` to those of `out` that are not filled already. */
+static inline void step_combine(const struct exec_run *r, const struct exec_step *s,
+                                const void *const *in, void *const *out, int nout,
+                                size_t nbytes)
+{
+    const struct combine *k = r->combine;
+    bool scales = (s->raw >= 0 && k->premul) || (s->final && k->final_scales);
+    if (s->nin == 1 && !scales) {
+        combine_copy(out, nout, in[0], nbytes, r->stream && s->user_outputs);
+        return;
+    }
+    struct combine_args args = {
+        .in = in,
+        .out = out,
+        .nin = s->nin,
+        .nout = nout,
+        .raw = k->premul ? s->raw : -1,
+        .flags = (s->final ? COMBINE_FINAL : 0) |
+                 (r->stream && s->user_outputs ? COMBINE_STREAM : 0),
+        .nelems = nbytes / k->elem_nbytes,
+    };
+    combine_run(k, &args);
+}
+
+/* The outputs that still have to be written: not the lent ones, which the local output or
+ * the source already is, and not where a message has landed by itself. */
+static inline int outputs_to_write(const struct exec_step *s, const void *const *in,
+                                   void *const *out, void **write)
+{
+    int n = 0;
+    for (int i = 0; i < s->nout; i++) {
+        bool lent = s->source >= 0 && i != s->source && out[i] == out[s->source];
+        bool there = s->nin == 1 && out[i] == in[0] && !s->final;
+        if (!lent && !there)
+            write[n++] = out[i];
+    }
+    return n;
+}
+
+/* A message of several pieces lies packed; the local operands lie apart. */
+static void step_combine_pieces(const struct exec_run *r, const struct exec_step *s,
+                                const void **in, void **out, size_t offset)
+{
+    const struct exec_program *p = r->program;
+    const struct exec_operand *o = p->operands + s->first;
+    size_t packed = 0;
+    for (int piece = 0; piece < s->npieces; piece++) {
+        size_t nbytes = share(p->sizes[s->pieces + piece], offset, p->slice);
+        if (!nbytes)
+            continue;
+        const void *from[s->nin];
+        void *to[s->nout];
+        for (int i = 0; i < s->nin; i++)
+            from[i] = o[i].space == SCHED_PEER ? (const char *)in[i] + packed
+                                               : local_address(r, &o[i], piece, offset);
+        for (int i = 0; i < s->nout; i++)
+            to[i] = o[s->nin + i].space == SCHED_PEER
+                        ? (char *)out[i] + packed
+                        : local_address(r, &o[s->nin + i], piece, offset);
+        step_combine(r, s, from, to, s->nout, nbytes);
+        packed += nbytes;
+    }
+}
+
+/* Sends what was written and gives back what was read. */
+static inline void step_hand_over(struct exec_run *r, struct exec_channel *c,
+                                  const struct exec_step *s, const void *const *in,
+                                  void *const *out, size_t nbytes)
+{
+    const struct exec_operand *o = r->program->operands + s->first;
+    const void *source = s->pure_send ? in[0] : s->source >= 0 ? out[s->source] : NULL;
+    for (int i = 0; i < s->nout; i++) {
+        const struct exec_operand *x = &o[s->nin + i];
+        if (x->space != SCHED_PEER)
+            continue;
+        if (out[i] == source) {
+            c->lent = true;
+            r->lent_at[s->first + s->nin + i] = (uint64_t)x->conn->next + 1;
+            r->lent_last[x->at] = (uint64_t)x->conn->next + 1;
+        }
+        x->conn->ops->commit(x->conn, nbytes, r->sig);
+    }
+    for (int i = 0; i < s->nin; i++)
+        if (o[i].space == SCHED_PEER)
+            o[i].conn->ops->release(o[i].conn);
+}
+
+/* True if the step was completed. */
+static inline bool step_try(struct exec_run *r, int channel, const struct exec_step *s,
+                            size_t nbytes, size_t offset)
+{
+    const struct exec_program *p = r->program;
+    struct exec_channel *c = &r->channels[channel];
+    if (s->after_channel >= 0 && !after_met(r, c, s))
+        return false;
+    if ((s->drain || s->after_drain) && !may_write(r, channel, s))
+        return false;
+    const void **in = r->in + (size_t)channel * p->max_in;
+    void **out = r->out + (size_t)channel * p->max_out;
+    if (s->pure_receive && !c->posted && !s->post_early && s->npieces == 1) {
+        const struct exec_operand *o = p->operands + s->first;
+        o->conn->ops->post(o->conn, o->conn->next, local_address(r, o + 1, 0, offset),
+                           nbytes, r->region[SCHED_OUT]);
+        c->posted = true;
+    }
+    if (!step_acquire(r, c, s, in, out, nbytes, offset))
+        return false;
+    if (__builtin_expect(s->npieces == 1, 1)) {
+        void *write[s->nout];
+        int nwrite = outputs_to_write(s, in, out, write);
+        if (nwrite)
+            step_combine(r, s, in, write, nwrite, nbytes);
+    } else {
+        step_combine_pieces(r, s, in, out, offset);
+    }
+    step_hand_over(r, c, s, in, out, nbytes);
+    c->nready = 0;
+    c->posted = false;
+    return true;
+}
+
+/* ---- the run
+ * --------------------------------------------------------------------------- */
+
+/* Advances one channel as far as it goes. */
+static inline bool channel_advance(struct exec_run *r, int channel)
+{
+    const struct exec_program *p = r->program;
+    const struct sched_channel *ch = &p->sched->channels[channel];
+    struct exec_channel *c = &r->channels[channel];
+    bool moved = false;
+    while (c->round < p->nrounds) {
+        size_t offset = (size_t)c->round * p->slice;
+        for (; c->step < ch->nsteps; c->step++) {
+            const struct exec_step *s = &p->steps[ch->first + c->step];
+            size_t nbytes = message_nbytes(p, s, offset);
+            if (!nbytes)
+                continue;
+            if (!step_try(r, channel, s, nbytes, offset))
+                return moved;
+            moved = true;
+        }
+        /* Another channel may still have to ask about this round's lent buffers. */
+        if (p->holds[channel] && c->lent && !lends_returned(r, ch->first, ch->nsteps))
+            return moved;
+        if (++c->round < p->nrounds)
+            round_begin(r, channel);
+    }
+    r->nleft--;
+    return true;
+}
+
+/* Whether every buffer that was lent has been given back. */
+static bool all_returned(struct exec_run *r)
+{
+    const struct exec_program *p = r->program;
+    for (int i = 0; i < p->nouts; i++) {
+        if (!r->lent_last[i])
+            continue;
+        if (!p->outs[i]->ops->drained(p->outs[i], (uint32_t)(r->lent_last[i] - 1)))
+            return false;
+        r->lent_last[i] = 0;
+    }
+    return true;
+}
+
+enum exec_state exec_run_advance(struct exec_run *r)
+{
+    const struct exec_program *p = r->program;
+    bool moved = false;
+    if (r->nleft) {
+        for (int i = 0; i < p->sched->nchannels; i++)
+            if (r->channels[i].round < p->nrounds)
+                moved |= channel_advance(r, i);
+    }
+    if (r->nleft)
+        return moved ? EXEC_MOVED : EXEC_BLOCKED;
+    if (!p->lends || all_returned(r))
+        return EXEC_DONE;
+    return moved ? EXEC_MOVED : EXEC_BLOCKED;
+}
+
+/* ---- what it waits for
+ * ----------------------------------------------------------------- */
+
+static struct exec_blocked blocked_step(const struct exec_run *r, int channel)
+{
+    const struct exec_program *p = r->program;
+    const struct exec_channel *c = &r->channels[channel];
+    const struct exec_step *s = &p->steps[p->sched->channels[channel].first + c->step];
+    struct exec_blocked b = {-1, "another channel", channel, c->step, c->round, NULL};
+    if (s->after_channel >= 0 && !after_met(r, c, s))
+        return b;
+    const struct exec_operand *o = p->operands + s->first;
+    if (c->nready < s->nin) {
+        b.what = "a message from";
+        b.conn = o[c->nready].conn;
+    } else if (c->nready < s->nin + s->nout) {
+        b.what = "room for a message to";
+        b.conn = o[c->nready].conn;
+    }
+    for (int i = 0; !b.conn && i < p->nouts; i++)
+        if (r->lent_last[i] &&
+            !p->outs[i]->ops->drained(p->outs[i], (uint32_t)(r->lent_last[i] - 1))) {
+            b.what = "its buffer to be read by";
+            b.conn = p->outs[i];
+        }
+    if (b.conn)
+        b.peer = b.conn->peer;
+    return b;
+}
+
+struct exec_blocked exec_run_blocked(const struct exec_run *r)
+{
+    const struct exec_program *p = r->program;
+    struct exec_blocked first = {-1, "nothing", 0, 0, 0, NULL};
+    for (int i = 0; i < p->sched->nchannels; i++) {
+        if (r->channels[i].round >= p->nrounds)
+            continue;
+        struct exec_blocked b = blocked_step(r, i);
+        if (b.conn && b.conn->error)
+            return b;
+        if (first.peer < 0)
+            first = b;
+    }
+    for (int i = 0; !r->nleft && p->lends && i < p->nouts; i++)
+        if (r->lent_last[i] &&
+            !p->outs[i]->ops->drained(p->outs[i], (uint32_t)(r->lent_last[i] - 1)))
+            return (struct exec_blocked){
+                p->outs[i]->peer, "its buffer to be read by", 0, 0, p->nrounds,
+                p->outs[i]};
+    return first;
+}
