@@ -1,1 +1,6 @@
-# Which algorithm for which call.
+# Which schedule a call runs.
+libtrnccl_core_la_SOURCES += \
+	src/plan/choose.c \
+	src/plan/choose.h \
+	src/plan/plan.c \
+	src/plan/plan.h

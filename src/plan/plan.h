@@ -1,0 +1,43 @@
+/* Which schedule a call runs: the algorithm by collective, size, ranks and cores, and a
+ * cache of the schedules built so far.
+ *
+ * Every rank must choose alike, so the choice is a function of what all ranks know: the
+ * call's own arguments and facts that were exchanged when the communicator was created.
+ */
+#ifndef TRNCCL_PLAN_PLAN_H
+#define TRNCCL_PLAN_PLAN_H
+
+#include "algo/algo.h"
+
+struct plan;
+
+struct plan_args {
+    int nranks, rank;
+    int ncores;       /* the least that any rank may use */
+    const char *algo; /* forced: "ring" or "all_reduce=ring,broadcast=chain", or NULL */
+    bool prove;       /* prove each schedule before its first use */
+};
+
+/* trncclInvalidArgument if a forced name does not exist (the text lists the valid ones).
+ */
+trncclResult_t plan_create(const struct plan_args *args, struct plan **out);
+void plan_destroy(struct plan *p); /* NULL is allowed */
+
+struct plan_call {
+    enum sched_coll coll;
+    bool v;        /* blocks of different sizes */
+    size_t nbytes; /* one block */
+    int root;
+    bool inplace;
+    const int32_t *pairs; /* PERMUTE; borrowed during the call; not cached */
+    int32_t npairs;
+};
+
+/* The schedule of this rank for a call; borrowed until plan_destroy, except for a
+ * permute, which is the caller's to destroy. */
+trncclResult_t plan_schedule(struct plan *p, const struct plan_call *call,
+                             const struct sched **out);
+/* The algorithm that would serve the call; NULL with the error text if none can. */
+const struct algo *plan_algo(const struct plan *p, const struct plan_call *call);
+
+#endif
