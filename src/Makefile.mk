@@ -1,0 +1,18 @@
+# The communicator and the public calls: the top of the house.
+libtrnccl_core_la_SOURCES += \
+	src/api.c \
+	src/api_comm.c \
+	src/api_memory.c \
+	src/call.c \
+	src/call.h \
+	src/call_check.c \
+	src/call_check.h \
+	src/comm.c \
+	src/comm.h \
+	src/group.c \
+	src/group.h \
+	src/host.c \
+	src/host.h \
+	src/host_memory.c \
+	src/stream.c \
+	src/stream.h

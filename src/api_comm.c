@@ -1,0 +1,561 @@
+/* Communicators: creation, end, split, questions. */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "comm.h"
+#include "group.h"
+#include "util/settings.h"
+
+trncclResult_t trncclGetVersion(int *version)
+{
+    if (!version)
+        return error_set(trncclInvalidArgument, "trncclGetVersion: version is NULL");
+    *version = TRNCCL_VERSION_CODE;
+    return trncclSuccess;
+}
+
+const char *trncclGetErrorString(trncclResult_t result)
+{
+    return error_string(result);
+}
+
+size_t trncclTypeSize(trncclDataType_t type)
+{
+    return combine_type_nbytes(type);
+}
+
+static trncclResult_t check_handle(const char *name, trncclComm_t comm)
+{
+    if (!comm || comm->magic != COMM_MAGIC)
+        return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
+                         name, (void *)comm);
+    return trncclSuccess;
+}
+
+const char *trncclGetLastError(trncclComm_t comm)
+{
+    if (!comm || comm->magic != COMM_MAGIC)
+        return error_text();
+    static _Thread_local char text[ERROR_TEXT_BYTES];
+    pthread_mutex_lock(&comm->error_lock);
+    snprintf(text, sizeof text, "%s", comm->error_text);
+    pthread_mutex_unlock(&comm->error_lock);
+    return text;
+}
+
+trncclResult_t trncclCommGetAsyncError(trncclComm_t comm, trncclResult_t *result)
+{
+    TRY(check_handle("trncclCommGetAsyncError", comm));
+    if (!result)
+        return error_set(trncclInvalidArgument,
+                         "trncclCommGetAsyncError: result is NULL");
+    int state = atomic_load(&comm->async_result);
+    if (state == trncclSuccess && atomic_load(&comm->aborted))
+        state = trncclAborted;
+    if (state == trncclSuccess)
+        state = atomic_load(&comm->host->fault);
+    *result = (trncclResult_t)state;
+    return trncclSuccess;
+}
+
+trncclResult_t trncclCommCount(trncclComm_t comm, int *count)
+{
+    TRY(check_handle("trncclCommCount", comm));
+    if (!count)
+        return error_set(trncclInvalidArgument, "trncclCommCount: count is NULL");
+    *count = comm->nranks;
+    return trncclSuccess;
+}
+
+trncclResult_t trncclCommUserRank(trncclComm_t comm, int *rank)
+{
+    TRY(check_handle("trncclCommUserRank", comm));
+    if (!rank)
+        return error_set(trncclInvalidArgument, "trncclCommUserRank: rank is NULL");
+    *rank = comm->rank;
+    return trncclSuccess;
+}
+
+trncclResult_t trncclCommDevice(trncclComm_t comm, int *device)
+{
+    TRY(check_handle("trncclCommDevice", comm));
+    if (!device)
+        return error_set(trncclInvalidArgument, "trncclCommDevice: device is NULL");
+    *device = comm->device;
+    return trncclSuccess;
+}
+
+trncclResult_t trncclCommGetAlgorithm(trncclComm_t comm, const char **name)
+{
+    TRY(check_handle("trncclCommGetAlgorithm", comm));
+    if (!name)
+        return error_set(trncclInvalidArgument, "trncclCommGetAlgorithm: name is NULL");
+    *name = comm->last_algo;
+    return trncclSuccess;
+}
+
+/* ---- creation
+ * -------------------------------------------------------------------------- */
+
+trncclResult_t trncclGetUniqueId(trncclUniqueId *id)
+{
+    if (!id)
+        return error_set(trncclInvalidArgument, "trncclGetUniqueId: id is NULL");
+    TRY(settings_load());
+    return boot_unique_id(id);
+}
+
+static trncclResult_t check_config(const char *name, const trncclConfig_t *config)
+{
+    if (config->magic != TRNCCL_CONFIG_MAGIC || config->size < sizeof(size_t) + 8)
+        return error_set(trncclInvalidArgument,
+                         "%s: config was not initialised with TRNCCL_CONFIG_INITIALIZER",
+                         name);
+    if (config->size > sizeof *config)
+        return error_set(
+            trncclInvalidArgument,
+            "%s: config has %zu bytes (version %u), this library knows %zu: it "
+            "is older than the header the program was compiled with",
+            name, config->size, config->version, sizeof *config);
+    return trncclSuccess;
+}
+
+static trncclResult_t pick_int(const char *name, const char *field, int value,
+                               enum settings_id id, int *out)
+{
+    if (value == TRNCCL_CONFIG_UNDEF_INT) {
+        *out = (int)settings_int(id);
+        return trncclSuccess;
+    }
+    if (value < 0)
+        return error_set(trncclInvalidArgument,
+                         "%s: config.%s is %d ms, expected 0 (none) or more", name, field,
+                         value);
+    *out = value;
+    return trncclSuccess;
+}
+
+struct init {
+    struct comm_args args;
+    bool blocking;
+};
+
+/* Checks the arguments of creation and merges config and environment. */
+static trncclResult_t init_check(const char *name, trncclComm_t *comm, int nranks,
+                                 int rank, int nids, const trncclUniqueId *ids,
+                                 const trncclConfig_t *given, struct init *out)
+{
+    trncclConfig_t config = TRNCCL_CONFIG_INITIALIZER;
+    TRY(settings_load());
+    if (!comm)
+        return error_set(trncclInvalidArgument, "%s: comm is NULL", name);
+    if (given) {
+        TRY(check_config(name, given));
+        memcpy(&config, given, given->size);
+    }
+    if (nranks < 1 || nranks > SCHED_MAX_RANKS)
+        return error_set(trncclInvalidArgument, "%s: nranks is %d, expected 1 to %d",
+                         name, nranks, SCHED_MAX_RANKS);
+    if (rank < 0 || rank >= nranks)
+        return error_set(trncclInvalidArgument, "%s: rank is %d, expected 0 to %d", name,
+                         rank, nranks - 1);
+    if (!config.oobAllgather && (nids < 1 || nids > nranks || !ids))
+        return error_set(trncclInvalidArgument,
+                         "%s: %d unique ids at %p, expected 1 to %d of them", name, nids,
+                         (const void *)ids, nranks);
+    if (config.blocking != TRNCCL_CONFIG_UNDEF_INT && config.blocking != 0 &&
+        config.blocking != 1)
+        return error_set(trncclInvalidArgument,
+                         "%s: config.blocking is %d, expected 0 or 1", name,
+                         config.blocking);
+    out->blocking = config.blocking != 0;
+    out->args = (struct comm_args){
+        .nranks = nranks,
+        .rank = rank,
+        .device = rank,
+        .nids = nids,
+        .ids = ids,
+        .name = config.commName,
+        .algo = config.algo ? config.algo : settings_string(SETTINGS_ALGO),
+        .transport =
+            config.transport ? config.transport : settings_string(SETTINGS_TRANSPORT),
+        .oob = config.oobAllgather,
+        .oob_context = config.oobContext};
+    TRY(pick_int(name, "timeoutMs", config.timeoutMs, SETTINGS_TIMEOUT_MS,
+                 &out->args.timeout_ms));
+    return pick_int(name, "initTimeoutMs", config.initTimeoutMs, SETTINGS_INIT_TIMEOUT_MS,
+                    &out->args.init_timeout_ms);
+}
+
+/* Everything creation in the background must keep. */
+struct background {
+    struct trncclComm *comm;
+    struct comm_args args;
+    trncclUniqueId *ids;
+    char *name, *algo, *transport;
+};
+
+static void background_free(struct background *b)
+{
+    free(b->ids);
+    free(b->name);
+    free(b->algo);
+    free(b->transport);
+    free(b);
+}
+
+static void *background_main(void *argument)
+{
+    struct background *b = argument;
+    trncclResult_t result = comm_note(b->comm, comm_connect(b->comm, &b->args));
+    atomic_store(&b->comm->async_result, (int)result);
+    background_free(b);
+    return NULL;
+}
+
+static bool copy_text(const char **text, char **copy)
+{
+    *copy = *text ? strdup(*text) : NULL;
+    bool good = *copy || !*text;
+    *text = *copy;
+    return good;
+}
+
+static trncclResult_t init_background(struct trncclComm *c, const struct comm_args *args)
+{
+    struct background *b = calloc(1, sizeof *b);
+    if (!b)
+        return error_set(trncclSystemError,
+                         "out of memory for creation in the background");
+    b->comm = c;
+    b->args = *args;
+    bool good = copy_text(&b->args.name, &b->name) &&
+                copy_text(&b->args.algo, &b->algo) &&
+                copy_text(&b->args.transport, &b->transport);
+    if (good && args->ids) {
+        b->ids = malloc((size_t)args->nids * sizeof *b->ids);
+        if (b->ids)
+            memcpy(b->ids, args->ids, (size_t)args->nids * sizeof *b->ids);
+        good = b->ids;
+        b->args.ids = b->ids;
+    }
+    if (!good) {
+        background_free(b);
+        return error_set(trncclSystemError,
+                         "out of memory for creation in the background");
+    }
+    atomic_store(&c->async_result, trncclInProgress);
+    int err = pthread_create(&c->creator, NULL, background_main, b);
+    if (err) {
+        atomic_store(&c->async_result, trncclSuccess);
+        background_free(b);
+        return error_set_errno(trncclSystemError, err, "cannot start a thread");
+    }
+    c->has_creator = true;
+    return trncclSuccess;
+}
+
+static trncclResult_t init_rank(const struct init *init, trncclComm_t *comm)
+{
+    struct trncclComm *c = NULL;
+    TRY(comm_allocate(&c));
+    c->rank = init->args.rank;
+    c->nranks = init->args.nranks;
+    trncclResult_t result =
+        init->blocking ? comm_connect(c, &init->args) : init_background(c, &init->args);
+    if (result != trncclSuccess) {
+        comm_free(c);
+        return result;
+    }
+    *comm = c;
+    return init->blocking ? trncclSuccess : trncclInProgress;
+}
+
+/* ---- creation inside a group: one thread per rank, started at its end
+ * ------------------ */
+
+struct pending {
+    struct init init;
+    trncclUniqueId *ids; /* owned copy */
+    trncclComm_t *comm;
+    trncclResult_t result;
+    char text[ERROR_TEXT_BYTES];
+    pthread_t thread;
+    struct pending *next;
+};
+static _Thread_local struct pending *pending_first;
+
+static void *pending_main(void *argument)
+{
+    struct pending *p = argument;
+    p->result = init_rank(&p->init, p->comm);
+    if (p->result != trncclSuccess && p->result != trncclInProgress)
+        snprintf(p->text, sizeof p->text, "%s", error_text());
+    return NULL;
+}
+
+static trncclResult_t pending_add(const struct init *init, trncclComm_t *comm)
+{
+    struct pending *p = calloc(1, sizeof *p);
+    size_t nids = init->args.ids ? (size_t)init->args.nids : 0;
+    trncclUniqueId *ids = calloc(nids + 1, sizeof *ids);
+    if (!p || !ids) {
+        free(p);
+        free(ids);
+        return error_set(trncclSystemError,
+                         "out of memory for a communicator in a group");
+    }
+    if (nids)
+        memcpy(ids, init->args.ids, nids * sizeof *ids);
+    p->init = *init;
+    p->init.args.ids = p->ids = ids;
+    p->comm = comm;
+    p->next = pending_first;
+    pending_first = p;
+    return trncclSuccess;
+}
+
+static void pending_start_all(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (struct pending *p = pending_first; p; p = p->next) {
+        int err = pthread_create(&p->thread, NULL, pending_main, p);
+        if (err) { /* too few threads: the others time out and say which rank is missing
+                    */
+            p->result = error_set_errno(trncclSystemError, err, "cannot start a thread");
+            snprintf(p->text, sizeof p->text, "%s", error_text());
+            p->thread = pthread_self();
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+trncclResult_t group_create_comms(bool forget)
+{
+    trncclResult_t result = trncclSuccess;
+    if (!forget)
+        pending_start_all();
+    while (pending_first) {
+        struct pending *p = pending_first;
+        pending_first = p->next;
+        if (!forget && !pthread_equal(p->thread, pthread_self()))
+            pthread_join(p->thread, NULL);
+        if (p->result == trncclInProgress && result == trncclSuccess)
+            result = trncclInProgress;
+        else if (p->result != trncclSuccess && p->result != trncclInProgress)
+            result = error_set(p->result, "%s", p->text);
+        free(p->ids);
+        free(p);
+    }
+    return result;
+}
+
+static trncclResult_t init_any(const char *name, trncclComm_t *comm, int nranks, int rank,
+                               int nids, const trncclUniqueId *ids,
+                               const trncclConfig_t *config)
+{
+    struct init init;
+    trncclResult_t result =
+        init_check(name, comm, nranks, rank, nids, ids, config, &init);
+    if (result != trncclSuccess)
+        return group_refuse(&(struct call){0}, result);
+    return group_active() ? pending_add(&init, comm) : init_rank(&init, comm);
+}
+
+trncclResult_t trncclCommInitRank(trncclComm_t *comm, int nranks, trncclUniqueId id,
+                                  int rank)
+{
+    return init_any("trncclCommInitRank", comm, nranks, rank, 1, &id, NULL);
+}
+
+trncclResult_t trncclCommInitRankConfig(trncclComm_t *comm, int nranks, trncclUniqueId id,
+                                        int rank, trncclConfig_t *config)
+{
+    return init_any("trncclCommInitRankConfig", comm, nranks, rank, 1, &id, config);
+}
+
+trncclResult_t trncclCommInitRankScalable(trncclComm_t *comm, int nranks, int rank,
+                                          int nids, trncclUniqueId *ids,
+                                          trncclConfig_t *config)
+{
+    return init_any("trncclCommInitRankScalable", comm, nranks, rank, nids, ids, config);
+}
+
+static trncclResult_t init_all(trncclComm_t *comms, int ndev)
+{
+    trncclUniqueId id;
+    TRY(trncclGetUniqueId(&id));
+    TRY(trncclGroupStart());
+    for (int r = 0; r < ndev; r++)
+        /* A refusal is remembered by the group, which then runs nothing. */
+        (void)trncclCommInitRank(&comms[r], ndev, id, r);
+    return trncclGroupEnd();
+}
+
+trncclResult_t trncclCommInitAll(trncclComm_t *comms, int ndev, const int *devlist)
+{
+    if (!comms)
+        return error_set(trncclInvalidArgument, "trncclCommInitAll: comms is NULL");
+    if (ndev < 1 || ndev > SCHED_MAX_RANKS)
+        return error_set(trncclInvalidArgument,
+                         "trncclCommInitAll: ndev is %d, expected 1 to "
+                         "%d",
+                         ndev, SCHED_MAX_RANKS);
+    if (group_active())
+        return error_set(trncclInvalidUsage,
+                         "trncclCommInitAll inside a group: it is a group of its own");
+    trncclComm_t *made = calloc((size_t)ndev, sizeof *made);
+    if (!made)
+        return error_set(trncclSystemError, "out of memory for %d ranks", ndev);
+    trncclResult_t result = init_all(made, ndev);
+    for (int r = 0; r < ndev; r++) {
+        if (result != trncclSuccess)
+            comm_free(made[r]);
+        else
+            made[r]->device = devlist ? devlist[r] : r;
+    }
+    if (result == trncclSuccess)
+        memcpy(comms, made, (size_t)ndev * sizeof *made);
+    free(made);
+    return result;
+}
+
+/* ---- end
+ * ------------------------------------------------------------------------------- */
+
+/* Waits for creation in the background and for queued calls. */
+static void settle(struct trncclComm *c)
+{
+    if (c->has_creator) {
+        pthread_join(c->creator, NULL);
+        c->has_creator = false;
+    }
+    pthread_mutex_lock(&c->turn_lock);
+    while (atomic_load(&c->serving) != c->tickets)
+        pthread_cond_wait(&c->turn, &c->turn_lock);
+    pthread_mutex_unlock(&c->turn_lock);
+}
+
+trncclResult_t trncclCommFinalize(trncclComm_t comm)
+{
+    TRY(check_handle("trncclCommFinalize", comm));
+    if (comm->finalized)
+        return comm_note(comm, error_set(trncclInvalidUsage,
+                                         "trncclCommFinalize: rank %d has finalized this "
+                                         "communicator already",
+                                         comm->rank));
+    settle(comm);
+    trncclResult_t result = comm_usable(comm);
+    comm->finalized = true;
+    return comm_note(comm, result);
+}
+
+trncclResult_t trncclCommDestroy(trncclComm_t comm)
+{
+    TRY(check_handle("trncclCommDestroy", comm));
+    if (comm->pid != getpid())
+        return error_set(
+            trncclInvalidUsage,
+            "trncclCommDestroy: process %d was forked from %d, which owns this "
+            "communicator",
+            (int)getpid(), comm->pid);
+    settle(comm);
+    comm_free(comm);
+    return trncclSuccess;
+}
+
+trncclResult_t trncclCommAbort(trncclComm_t comm)
+{
+    TRY(check_handle("trncclCommAbort", comm));
+    atomic_store(&comm->aborted, 1);
+    struct host *host = comm->host;
+    if (!host || atomic_load(&comm->async_result) == trncclInProgress)
+        return trncclSuccess; /* creation sees the flag by itself */
+    char text[160];
+    snprintf(text, sizeof text, "rank %d (host %s, pid %d) called trncclCommAbort",
+             comm->rank, host->hostname, comm->pid);
+    host_fault(host, trncclRemoteError, true, text);
+    return trncclSuccess;
+}
+
+/* ---- split
+ * ----------------------------------------------------------------------------- */
+
+struct split_choice {
+    int32_t color, key;
+};
+
+/* This rank's place among the ranks of its color, in order of (key, rank). */
+static void split_place(const struct split_choice *all, int nranks, int me, int *rank,
+                        int *size, int *leader)
+{
+    *rank = *size = 0;
+    *leader = me;
+    for (int r = 0; r < nranks; r++) {
+        if (all[r].color != all[me].color)
+            continue;
+        ++*size;
+        bool before = all[r].key < all[me].key || (all[r].key == all[me].key && r < me);
+        *rank += before;
+        bool leads = all[r].key < all[*leader].key ||
+                     (all[r].key == all[*leader].key && r < *leader);
+        *leader = leads ? r : *leader;
+    }
+}
+
+/* Exchanges choices, then the ids made by each color's first rank. */
+static trncclResult_t split_exchange(trncclComm_t comm, int color, int key,
+                                     struct split_choice *choices, trncclUniqueId *ids,
+                                     int *leader, int *rank, int *size)
+{
+    struct split_choice mine = {color, key};
+    TRY(comm_allgather(comm, &mine, choices, sizeof mine));
+    split_place(choices, comm->nranks, comm->rank, rank, size, leader);
+    trncclUniqueId id;
+    memset(&id, 0, sizeof id);
+    trncclResult_t made = trncclSuccess;
+    if (color != TRNCCL_SPLIT_NOCOLOR && *leader == comm->rank)
+        made = trncclGetUniqueId(&id);
+    TRY(comm_allgather(comm, &id, ids, sizeof id));
+    return made;
+}
+
+trncclResult_t trncclCommSplit(trncclComm_t comm, int color, int key,
+                               trncclComm_t *newcomm, trncclConfig_t *config)
+{
+    TRY(check_handle("trncclCommSplit", comm));
+    if (!newcomm || (color < 0 && color != TRNCCL_SPLIT_NOCOLOR))
+        return comm_note(comm,
+                         error_set(trncclInvalidArgument,
+                                   "trncclCommSplit: newcomm is %p and color is %d, "
+                                   "expected a pointer and 0 or more "
+                                   "(or TRNCCL_SPLIT_NOCOLOR)",
+                                   (void *)newcomm, color));
+    if (group_active())
+        return comm_note(comm, error_set(trncclInvalidUsage,
+                                         "trncclCommSplit cannot be part of a group: it "
+                                         "blocks until every rank has called it"));
+    TRY(comm_note(comm, comm_usable(comm)));
+    size_t n = (size_t)comm->nranks;
+    struct split_choice *choices = calloc(n, sizeof *choices);
+    trncclUniqueId *ids = calloc(n, sizeof *ids);
+    int leader = 0, rank = 0, size = 0;
+    trncclResult_t result =
+        choices && ids
+            ? split_exchange(comm, color, key, choices, ids, &leader, &rank, &size)
+            : error_set(trncclSystemError, "out of memory for %zu ranks", n);
+    if (result == trncclSuccess && color == TRNCCL_SPLIT_NOCOLOR)
+        *newcomm = NULL;
+    else if (result == trncclSuccess)
+        result =
+            init_any("trncclCommSplit", newcomm, size, rank, 1, &ids[leader], config);
+    free(choices);
+    free(ids);
+    return comm_note(comm, result);
+}

@@ -1,0 +1,548 @@
+#include "call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "call_check.h"
+#include "mem/alloc.h"
+
+/* Results of this size and more are written past the cache: measured, AMD EPYC 7003 with
+ * 32 MiB of level 3 shared by two cores; below it the next reader finds them in the
+ * cache. */
+#define STREAM_NBYTES ((size_t)8 << 20)
+
+/* ---- the cache
+ * ------------------------------------------------------------------------- */
+
+#define CACHE_ENTRIES 64 /* power of two */
+
+/* What makes two calls alike. Compared as bytes: keep it without padding. */
+struct call_key {
+    uint64_t count;
+    int32_t root;
+    uint8_t kind, coll, type, op, inplace, zero[3];
+};
+
+struct call_entry {
+    struct call_key key;
+    struct exec_program *program; /* owned; NULL: empty */
+    struct sched *sched_owned; /* of sends and receives, whose schedules have no cache */
+    struct combine combine;
+    uint32_t sig;
+    int pins; /* calls prepared with it and not finished */
+};
+
+struct call_cache {
+    struct call_entry entries[CACHE_ENTRIES];
+};
+
+static void entry_clear(struct call_entry *e)
+{
+    exec_program_destroy(e->program);
+    sched_destroy(e->sched_owned);
+    *e = (struct call_entry){0};
+}
+
+trncclResult_t call_cache_create(struct call_cache **out)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? trncclSuccess : error_set(trncclSystemError, "out of memory for calls");
+}
+
+void call_cache_destroy(struct call_cache *c)
+{
+    for (int i = 0; c && i < CACHE_ENTRIES; i++)
+        entry_clear(&c->entries[i]);
+    free(c);
+}
+
+static inline uint64_t mix(uint64_t x)
+{
+    /* The finalizer of MurmurHash3 (Appleby 2011): every input bit reaches every output
+     * bit. */
+    x ^= x >> 33;
+    x *= 0xff51afd7ed558ccdull;
+    x ^= x >> 33;
+    x *= 0xc4ceb9fe1a85ec53ull;
+    return x ^ x >> 33;
+}
+
+static inline struct call_key call_key(const struct call *c)
+{
+    return (struct call_key){.count = c->count,
+                             .root = c->root,
+                             .kind = (uint8_t)c->kind,
+                             .coll = (uint8_t)c->coll,
+                             .type = (uint8_t)c->type,
+                             .op = (uint8_t)c->op,
+                             .inplace = c->inplace};
+}
+
+/* ---- shapes
+ * ---------------------------------------------------------------------------- */
+
+/* Whether the call is in place, as its collective defines it. */
+static inline bool call_inplace(const struct call *c)
+{
+    const char *send = c->send, *recv = c->recv;
+    size_t size = combine_type_nbytes(c->type), rank = (size_t)c->comm->rank;
+    if (!send || !recv || c->kind != CALL_COLLECTIVE)
+        return false;
+    switch (c->coll) {
+    case SCHED_ALL_GATHER:
+        return send == recv + (c->v ? c->rdispls[rank] : rank * c->count) * size;
+    case SCHED_REDUCE_SCATTER:
+        return recv == send + (c->v ? c->sdispls[rank] : rank * c->count) * size;
+    case SCHED_GATHER:
+        return c->comm->rank == c->root &&
+               send == recv + (c->v ? c->rdispls[rank] : rank * c->count) * size;
+    case SCHED_SCATTER:
+        return c->comm->rank == c->root &&
+               recv == send + (c->v ? c->sdispls[rank] : rank * c->count) * size;
+    case SCHED_BROADCAST:
+    case SCHED_REDUCE:
+        return send == recv && c->comm->rank == c->root;
+    default:
+        return send == recv;
+    }
+}
+
+/* A hash of what all ranks must have in common; every message carries it. */
+static uint32_t call_sig(const struct call *c)
+{
+    uint64_t h = mix((uint64_t)c->coll << 40 | (uint64_t)c->type << 32 |
+                     (uint64_t)(uint8_t)c->op << 48 | (uint32_t)c->root);
+    if (c->kind != CALL_COLLECTIVE)
+        /* Both ends of a pair must agree, so neither its peer nor its direction counts.
+         */
+        return (uint32_t)mix(mix((uint64_t)c->type << 32 | 0x7032) ^ c->count);
+    bool all_know =
+        !c->v || c->coll == SCHED_ALL_GATHER || c->coll == SCHED_REDUCE_SCATTER;
+    const size_t *counts = c->coll == SCHED_ALL_GATHER ? c->rcounts : c->scounts;
+    for (int i = 0; c->v && all_know && i < c->comm->nranks; i++)
+        h = mix(h ^ counts[i]);
+    for (int i = 0; i < 2 * c->npairs; i++)
+        h = mix(h ^ (uint32_t)c->pairs[i]);
+    return (uint32_t)mix(h ^ (c->v ? 0x76 : c->count));
+}
+
+static void call_layout(const struct call *c, const struct sched *s, struct layout *l)
+{
+    size_t size = combine_type_nbytes(c->type);
+    if (!c->v) {
+        layout_init(l, s, size, c->count);
+        return;
+    }
+    struct layout_blocks in = {.nblocks = s->shape.in_blocks, .nelems = c->count};
+    struct layout_blocks out = {.nblocks = s->shape.out_blocks, .nelems = c->count};
+    if (c->scounts && in.nblocks) {
+        in.counts = c->scounts;
+        in.displs = c->sdispls;
+    }
+    if (c->rcounts && out.nblocks) {
+        out.counts = c->rcounts;
+        out.displs = c->rdispls;
+    }
+    layout_init_v(l, s, size, &in, &out);
+}
+
+/* Bytes of one block, as far as every rank knows it: what the choice may depend on. */
+static size_t call_block_nbytes(const struct call *c)
+{
+    size_t size = combine_type_nbytes(c->type), total = 0;
+    if (!c->v)
+        return c->count * size;
+    const size_t *counts = c->coll == SCHED_ALL_GATHER       ? c->rcounts
+                           : c->coll == SCHED_REDUCE_SCATTER ? c->scounts
+                                                             : NULL;
+    for (int i = 0; counts && i < c->comm->nranks; i++)
+        total += counts[i];
+    return total / (size_t)c->comm->nranks * size;
+}
+
+/* ---- binding
+ * --------------------------------------------------------------------------- */
+
+struct connect_context {
+    struct trncclComm *comm;
+    int first_channel;
+};
+
+static trncclResult_t connect_channel(void *context, int peer, int channel, bool outgoing,
+                                      struct transport_conn **out)
+{
+    struct connect_context *x = context;
+    return comm_conn(x->comm, peer, x->first_channel + channel, outgoing, out);
+}
+
+/* The schedule of a send or a receive: a permute of the one pair. */
+static trncclResult_t p2p_schedule(const struct call *c, struct sched **out)
+{
+    int32_t pair[2] = {c->kind == CALL_SEND ? c->comm->rank : c->root,
+                       c->kind == CALL_SEND ? c->root : c->comm->rank};
+    struct sched_args args = {.coll = SCHED_PERMUTE,
+                              .nranks = c->comm->nranks,
+                              .rank = c->comm->rank,
+                              .pairs = pair,
+                              .npairs = 1};
+    return algo_build(algo_find(SCHED_PERMUTE, "direct"), &args, out);
+}
+
+static trncclResult_t call_schedule(struct call *c, const struct sched **out)
+{
+    if (c->kind != CALL_COLLECTIVE) {
+        TRY(p2p_schedule(c, &c->sched_owned));
+        *out = c->sched_owned;
+        return trncclSuccess;
+    }
+    struct plan_call p = {
+        .coll = c->coll,
+        .v = c->v,
+        .nbytes = call_block_nbytes(c),
+        .root = c->root,
+        /* A single rank that scales must not drop its copy onto itself. */
+        .inplace = c->inplace && !(c->comm->nranks == 1 && c->op == COMBINE_PREMUL),
+        .pairs = c->pairs,
+        .npairs = c->npairs};
+    TRY(plan_schedule(c->comm->plan, &p, out));
+    if (c->coll == SCHED_PERMUTE)
+        c->sched_owned = (struct sched *)*out;
+    return trncclSuccess;
+}
+
+static trncclResult_t call_bind(struct call *c)
+{
+    const struct sched *sched = NULL;
+    TRY(call_schedule(c, &sched));
+    struct layout layout;
+    call_layout(c, sched, &layout);
+    struct connect_context x = {c->comm,
+                                c->kind == CALL_COLLECTIVE ? 0 : COMM_P2P_CHANNEL};
+    struct exec_program_args args = {.sched = sched,
+                                     .layout = &layout,
+                                     .slice_nbytes = c->comm->slice_nbytes,
+                                     .lend_nbytes = c->comm->lend_nbytes,
+                                     .connect = connect_channel,
+                                     .context = &x};
+    TRY(exec_program_create(&args, &c->program_owned));
+    c->program = c->program_owned;
+    c->sig = call_sig(c);
+    return trncclSuccess;
+}
+
+static trncclResult_t call_combine(struct call *c)
+{
+    const void *scalar = NULL;
+    if (c->op == COMBINE_PREMUL) {
+        const struct comm_redop *r = &c->comm->redops[c->redop];
+        scalar = r->device ? r->device : r->immediate;
+    }
+    return combine_init(&c->combine, c->type, c->op, scalar, c->comm->nranks);
+}
+
+/* Makes a call that was bound before, or binds it and keeps it for the next one like it.
+ */
+static inline trncclResult_t call_lookup(struct call *c)
+{
+    c->inplace = call_inplace(c);
+    struct call_key key = call_key(c);
+    uint64_t words[3];
+    memcpy(words, &key, sizeof words);
+    struct call_entry *e =
+        &c->comm->cache
+             ->entries[mix(words[0] * 31 + words[1] * 17 + words[2]) % CACHE_ENTRIES];
+    bool cacheable = !c->v && c->npairs == 0;
+    if (__builtin_expect(
+            cacheable && e->program && memcmp(&e->key, &key, sizeof key) == 0, 1)) {
+        c->program = e->program;
+        c->sig = e->sig;
+        c->entry = e;
+        e->pins++;
+        if (c->op == COMBINE_PREMUL)
+            return call_combine(c); /* its scalar may have changed */
+        c->combine = e->combine;
+        return trncclSuccess;
+    }
+    TRY(call_bind(c));
+    TRY(call_combine(c));
+    if (!cacheable || e->pins)
+        return trncclSuccess;
+    entry_clear(e);
+    *e = (struct call_entry){.key = key,
+                             .program = c->program_owned,
+                             .sched_owned = c->sched_owned,
+                             .combine = c->combine,
+                             .sig = c->sig,
+                             .pins = 1};
+    c->program_owned = NULL;
+    c->sched_owned = NULL;
+    c->entry = e;
+    return trncclSuccess;
+}
+
+/* ---- running
+ * --------------------------------------------------------------------------- */
+
+static inline void write_record(struct call *c)
+{
+    struct segment_record *r = &c->comm->mine->records[c->seq % SEGMENT_RECORDS];
+    r->count = c->count;
+    r->sig = c->sig;
+    r->coll = (uint8_t)c->coll;
+    r->type = (uint8_t)c->type;
+    r->op = (uint8_t)c->op;
+    r->v = c->v;
+    r->root = c->root;
+    /* Pairs with call_check's load: the record is complete. */
+    atomic_store_explicit(&r->seq, c->seq, memory_order_release);
+    atomic_store_explicit(&c->comm->mine->started, c->seq, memory_order_relaxed);
+}
+
+static inline struct call *task_call(struct exec_task *t)
+{
+    return t->context;
+}
+
+static void call_begin(struct exec_task *t)
+{
+    struct call *c = task_call(t);
+    struct trncclComm *comm = c->comm;
+    struct exec_run *run = t->run;
+    run->program = c->program;
+    run->combine = &c->combine;
+    run->sig = c->sig;
+    if (c->kind == CALL_COLLECTIVE) {
+        c->seq = ++comm->seq;
+        run->sig = (uint32_t)mix(c->sig ^ c->seq << 32);
+        write_record(c);
+    }
+    run->base[SCHED_IN] = (char *)(uintptr_t)c->send;
+    run->base[SCHED_OUT] = c->recv;
+    run->base[SCHED_TMP] = comm->scratch;
+    run->region[SCHED_IN] = run->region[SCHED_OUT] = NULL;
+    if (c->program->lends || c->program->posts) {
+        size_t nbytes = c->program->total_nbytes;
+        run->region[SCHED_IN] = c->send ? alloc_find(c->send, 1) : NULL;
+        run->region[SCHED_OUT] = c->recv ? alloc_find(c->recv, 1) : NULL;
+        run->stream = nbytes >= STREAM_NBYTES;
+    } else {
+        run->stream = false;
+    }
+    exec_run_start(run);
+}
+
+static void call_end(struct exec_task *t)
+{
+    struct call *c = task_call(t);
+    if (c->kind != CALL_COLLECTIVE) {
+        c->comm->last_algo = "";
+        return;
+    }
+    c->comm->last_algo = c->coll == SCHED_PERMUTE ? "" : c->program->sched->algo;
+    atomic_store_explicit(&c->comm->mine->completed, c->seq, memory_order_relaxed);
+}
+
+static trncclResult_t reserve_scratch(struct trncclComm *comm, size_t nbytes)
+{
+    if (nbytes <= comm->scratch_nbytes)
+        return trncclSuccess;
+    char *p = aligned_alloc(64, (nbytes + 63) / 64 * 64);
+    if (!p)
+        return error_set(trncclSystemError,
+                         "out of memory: the algorithm needs %zu bytes of "
+                         "scratch",
+                         nbytes);
+    free(comm->scratch);
+    comm->scratch = p;
+    comm->scratch_nbytes = nbytes;
+    return trncclSuccess;
+}
+
+static inline trncclResult_t call_prepare(struct call *c)
+{
+    struct trncclComm *comm = c->comm;
+    TRY(comm_usable(comm));
+    TRY(call_lookup(c));
+    TRY(reserve_scratch(comm, c->program->tmp_nbytes));
+    struct exec_run *run = &comm->run;
+    if (c->kind != CALL_COLLECTIVE) {
+        run = c->run_owned = calloc(1, sizeof *run);
+        if (!run)
+            return error_set(trncclSystemError, "out of memory for a %s", c->name);
+    }
+    TRY(exec_run_reserve(run, c->program));
+    c->task = (struct exec_task){.run = run,
+                                 .bell = comm->mine,
+                                 .fault = &comm->host->fault,
+                                 .check = call_check,
+                                 .context = c,
+                                 .begin = call_begin,
+                                 .end = call_end};
+    return trncclSuccess;
+}
+
+void call_fini(struct call *c)
+{
+    if (c->entry)
+        c->entry->pins--;
+    c->entry = NULL;
+    exec_program_destroy(c->program_owned);
+    sched_destroy(c->sched_owned);
+    if (c->run_owned) {
+        exec_run_fini(c->run_owned);
+        free(c->run_owned);
+    }
+    free(c->arrays);
+    c->program_owned = NULL;
+    c->sched_owned = NULL;
+    c->run_owned = NULL;
+    c->arrays = NULL;
+}
+
+/* ---- turns
+ * ----------------------------------------------------------------------------- */
+
+static bool first_of_comm(const struct call *list, const struct call *c)
+{
+    for (; list != c; list = list->next)
+        if (list->comm == c->comm)
+            return false;
+    return true;
+}
+
+void call_issue(struct call *list)
+{
+    for (struct call *c = list; c; c = c->next)
+        if ((c->leads = first_of_comm(list, c)))
+            c->ticket = c->comm->tickets++;
+}
+
+static inline void turn_wait(struct call *c)
+{
+    struct trncclComm *comm = c->comm;
+    if (__builtin_expect(
+            atomic_load_explicit(&comm->serving, memory_order_acquire) == c->ticket, 1))
+        return;
+    pthread_mutex_lock(&comm->turn_lock);
+    while (atomic_load(&comm->serving) != c->ticket)
+        pthread_cond_wait(&comm->turn, &comm->turn_lock);
+    pthread_mutex_unlock(&comm->turn_lock);
+}
+
+static inline void turn_pass(struct call *c)
+{
+    struct trncclComm *comm = c->comm;
+    if (__builtin_expect(!atomic_load_explicit(&comm->streamed, memory_order_relaxed),
+                         1)) {
+        /* Pairs with turn_wait: everything the call did is done. */
+        atomic_store_explicit(&comm->serving, c->ticket + 1, memory_order_release);
+        return;
+    }
+    pthread_mutex_lock(&comm->turn_lock);
+    atomic_store(&comm->serving, c->ticket + 1);
+    pthread_cond_broadcast(&comm->turn);
+    pthread_mutex_unlock(&comm->turn_lock);
+}
+
+/* A call that failed ends the communicator: what its peers were sent cannot be taken
+ * back. A refusal before anything was sent leaves it as it was. */
+static trncclResult_t call_failed(struct call *c, trncclResult_t result, bool begun)
+{
+    if (begun && !atomic_load(&c->comm->aborted))
+        host_fault(c->comm->host, result, true, error_text());
+    return comm_note(c->comm, result);
+}
+
+trncclResult_t call_run_one(struct call *c)
+{
+    turn_wait(c);
+    trncclResult_t result = call_prepare(c);
+    bool begun = result == trncclSuccess;
+    if (begun)
+        result = exec_drive(&c->task, 1, &c->comm->patience);
+    if (__builtin_expect(result != trncclSuccess, 0))
+        result = call_failed(c, result, begun);
+    if (c->entry) {
+        c->entry->pins--;
+        c->entry = NULL;
+    }
+    turn_pass(c);
+    return result;
+}
+
+/* Calls that must follow each other: collectives of one communicator, sends to one peer,
+ * receives from one peer. */
+static bool same_queue(const struct call *a, const struct call *b)
+{
+    return a->comm == b->comm && a->kind == b->kind &&
+           (a->kind == CALL_COLLECTIVE || a->root == b->root);
+}
+
+/* Chains the calls into queues; the head of each is a task. */
+static int make_queues(struct call *list, struct exec_task *tasks, struct call **owners)
+{
+    int n = 0;
+    for (struct call *c = list; c; c = c->next) {
+        struct call *before = NULL;
+        for (struct call *b = list; b != c; b = b->next)
+            if (same_queue(b, c))
+                before = b;
+        if (before)
+            before->task.next = &c->task;
+    }
+    for (struct call *c = list; c; c = c->next) {
+        bool head = true;
+        for (struct call *b = list; b != c && head; b = b->next)
+            head = !same_queue(b, c);
+        if (!head)
+            continue;
+        tasks[n] = c->task;
+        owners[n++] = c;
+    }
+    return n;
+}
+
+static trncclResult_t run_prepared(struct call *list, int ncalls)
+{
+    struct exec_task *tasks = calloc((size_t)ncalls, sizeof *tasks);
+    struct call **owners = calloc((size_t)ncalls, sizeof *owners);
+    trncclResult_t result;
+    if (!tasks || !owners) {
+        result =
+            error_set(trncclSystemError, "out of memory for a group of %d calls", ncalls);
+    } else {
+        int n = make_queues(list, tasks, owners);
+        struct exec_patience patience = list->comm->patience;
+        result = exec_drive(tasks, n, &patience);
+        for (int i = 0; i < n; i++)
+            if (tasks[i].result != trncclSuccess)
+                call_failed(task_call(&tasks[i]), tasks[i].result, true);
+    }
+    free(tasks);
+    free(owners);
+    return result;
+}
+
+trncclResult_t call_run_all(struct call *list)
+{
+    if (list && !list->next)
+        return call_run_one(list);
+    int ncalls = 0;
+    trncclResult_t result = trncclSuccess;
+    for (struct call *c = list; c; c = c->next) {
+        if (c->leads)
+            turn_wait(c);
+        ncalls++;
+    }
+    for (struct call *c = list; c && result == trncclSuccess; c = c->next) {
+        result = call_prepare(c);
+        if (result != trncclSuccess)
+            comm_note(c->comm, result);
+    }
+    if (result == trncclSuccess && ncalls)
+        result = run_prepared(list, ncalls);
+    for (struct call *c = list; c; c = c->next)
+        if (c->leads)
+            turn_pass(c);
+    return result;
+}

@@ -1,0 +1,63 @@
+/* One call: its arguments, copied, and how it is run.
+ *
+ * api.c fills a call, group.c or stream.c decides when it runs, call_run_all runs any
+ * number of them together on one thread: the calls of one communicator in order,
+ * different communicators and independent sends and receives side by side. */
+#ifndef TRNCCL_CALL_H
+#define TRNCCL_CALL_H
+
+#include "comm.h"
+
+enum call_kind { CALL_COLLECTIVE, CALL_SEND, CALL_RECV };
+
+struct call {
+    struct trncclComm *comm;
+    enum call_kind kind;
+    enum sched_coll coll;
+    const char *name; /* "trncclAllReduce", for messages */
+    bool v;
+    const void *send;
+    void *recv;
+    size_t count; /* elements of one block */
+    trncclDataType_t type;
+    int op;    /* combine's code: trncclRedOp_t, COMBINE_PREMUL or COMBINE_COPY */
+    int redop; /* index of the pre-multiplied sum */
+    int root;  /* or the peer of a send or receive */
+    /* v: elements per block and displacements, in one allocation that `arrays` owns. */
+    size_t *scounts, *sdispls, *rcounts, *rdispls;
+    int32_t *pairs; /* permute: owned by arrays */
+    int32_t npairs;
+    void *arrays;
+    uint64_t ticket; /* of the list's calls on this communicator, kept by the first: */
+    bool leads;
+
+    /* From here on: how it is run. */
+    struct exec_task task;
+    struct exec_program *program;
+    struct sched *sched_owned; /* freed with the call */
+    struct exec_program *program_owned;
+    struct exec_run *run_owned; /* sends and receives have a run each */
+    struct call_entry *entry;   /* pinned while the call runs */
+    struct combine combine;
+    uint32_t sig;
+    uint64_t seq;
+    bool inplace;
+    bool left_seen;    /* the peer waited for had left at the last check */
+    struct call *next; /* in a group or a stream's batch */
+};
+
+/* The calls bound before: schedule, program and kernel by shape. */
+trncclResult_t call_cache_create(struct call_cache **out);
+void call_cache_destroy(struct call_cache *c); /* NULL is allowed */
+
+/* Takes a ticket of each communicator in the list: the order in which lists run. */
+void call_issue(struct call *list);
+/* Runs a list of calls, issued before, and returns the first bad result. The calls stay
+ * the caller's. */
+trncclResult_t call_run_all(struct call *list);
+/* The same for exactly one, without anything that a list needs: the fastest path. */
+trncclResult_t call_run_one(struct call *c);
+/* Frees what a call owns (not the call). */
+void call_fini(struct call *c);
+
+#endif

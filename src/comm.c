@@ -1,0 +1,347 @@
+#include "comm.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "call.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/settings.h"
+
+trncclResult_t comm_allocate(struct trncclComm **out)
+{
+    struct trncclComm *c = calloc(1, sizeof *c);
+    if (!c)
+        return error_set(trncclSystemError, "out of memory for a communicator");
+    c->magic = COMM_MAGIC;
+    c->pid = getpid();
+    c->last_algo = "";
+    pthread_mutex_init(&c->turn_lock, NULL);
+    pthread_cond_init(&c->turn, NULL);
+    pthread_mutex_init(&c->error_lock, NULL);
+    *out = c;
+    return trncclSuccess;
+}
+
+void comm_free(struct trncclComm *c)
+{
+    if (!c)
+        return;
+    if (c->mine) {
+        atomic_store(&c->mine->left, 1);
+        for (int i = 0; i < c->host->segment->nranks; i++)
+            segment_ring_slow(segment_rank(c->host->segment, i));
+    }
+    call_cache_destroy(c->cache);
+    plan_destroy(c->plan);
+    for (int i = 0; c->transports && transport_list[i]; i++)
+        if (c->transports[i])
+            transport_list[i]->close(c->transports[i]);
+    host_put(c->host);
+    exec_run_fini(&c->run);
+    free(c->transports);
+    free(c->reach);
+    free(c->conns);
+    free(c->places);
+    free(c->scratch);
+    free(c->redops);
+    pthread_mutex_destroy(&c->turn_lock);
+    pthread_cond_destroy(&c->turn);
+    pthread_mutex_destroy(&c->error_lock);
+    c->magic = 0;
+    free(c);
+}
+
+trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result)
+{
+    if (result == trncclSuccess || result == trncclInProgress)
+        return result;
+    pthread_mutex_lock(&c->error_lock);
+    snprintf(c->error_text, sizeof c->error_text, "%s", error_text());
+    pthread_mutex_unlock(&c->error_lock);
+    return result;
+}
+
+trncclResult_t comm_usable(struct trncclComm *c)
+{
+    if (__builtin_expect(atomic_load_explicit(&c->aborted, memory_order_relaxed), 0))
+        return error_set(trncclAborted, "rank %d: the communicator was aborted", c->rank);
+    if (__builtin_expect(!c->host || c->finalized, 0))
+        return error_set(trncclInvalidUsage, "rank %d: the communicator is %s", c->rank,
+                         c->finalized
+                             ? "finalized: only trncclCommDestroy may follow"
+                             : "still being created (trncclCommGetAsyncError tells "
+                               "when it is ready)");
+    if (__builtin_expect(atomic_load_explicit(&c->host->fault, memory_order_acquire), 0))
+        return host_fault_error(c->host);
+    return trncclSuccess;
+}
+
+/* ---- creation
+ * -------------------------------------------------------------------------- */
+
+static int cores_of_process(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/* Settings that all ranks must share, as one number: FNV-1a over their texts. */
+static uint32_t settings_digest(const struct comm_args *args)
+{
+    const char *texts[] = {args->algo, args->transport};
+    uint32_t digest = 2166136261u;
+    for (int i = 0; i < 2; i++)
+        for (const char *s = texts[i] ? texts[i] : "-"; *s; s++)
+            digest = (digest ^ (uint8_t)*s) * 16777619u;
+    return digest;
+}
+
+static trncclResult_t say_hello(const struct comm_args *args, struct links **links,
+                                struct host_hello *hello)
+{
+    memset(hello, 0, sizeof *hello);
+    TRY(host_identify(hello));
+    hello->nranks = args->nranks;
+    hello->rank = args->rank;
+    hello->ncores = cores_of_process();
+    hello->nchannels = COMM_CHANNELS;
+    hello->nslots = 1 << (31 - __builtin_clz((unsigned)settings_int(SETTINGS_SLOTS)));
+    hello->slice_nbytes = (uint64_t)settings_int(SETTINGS_SLICE_BYTES);
+    hello->lend_nbytes = (uint64_t)settings_int(SETTINGS_LEND_BYTES);
+    hello->settings = settings_digest(args);
+    return links_listen(links, &hello->address);
+}
+
+/* What must be the same everywhere, compared with rank 0's. */
+static trncclResult_t compare_hellos(const struct host_hello *all, int nranks)
+{
+    for (int r = 1; r < nranks; r++) {
+        const struct host_hello *a = &all[0], *b = &all[r];
+        if (a->magic != b->magic || a->version != b->version)
+            return error_set(
+                trncclInvalidUsage,
+                "rank 0 (host %s, pid %d) runs trnccl %u, rank %d (host %s, pid "
+                "%d) runs %u: all ranks must run the same version",
+                a->hostname, a->pid, a->version, r, b->hostname, b->pid, b->version);
+        if (a->nslots != b->nslots || a->slice_nbytes != b->slice_nbytes ||
+            a->lend_nbytes != b->lend_nbytes || a->settings != b->settings)
+            return error_set(
+                trncclInvalidUsage,
+                "rank 0 (host %s, pid %d) and rank %d (host %s, pid %d) have "
+                "different settings: TRNCCL_ALGO, TRNCCL_TRANSPORT, "
+                "TRNCCL_SLICE_BYTES, TRNCCL_SLOTS, TRNCCL_LEND_BYTES and the "
+                "config's algo and transport must be the same on all ranks",
+                a->hostname, a->pid, r, b->hostname, b->pid);
+    }
+    return trncclSuccess;
+}
+
+/* Numbers each host's ranks and processes in order of rank. */
+static trncclResult_t find_places(struct trncclComm *c, const struct host_hello *all)
+{
+    c->places = calloc((size_t)c->nranks, sizeof *c->places);
+    if (!c->places)
+        return error_set(trncclSystemError, "out of memory for a table of %d ranks",
+                         c->nranks);
+    for (int r = 0; r < c->nranks; r++) {
+        struct transport_place *p = &c->places[r];
+        memcpy(p->host, all[r].host, sizeof p->host);
+        memcpy(p->process, all[r].process, sizeof p->process);
+        p->pid = all[r].pid;
+        int known = -1; /* the process, if an earlier rank is in it */
+        for (const struct transport_place *o = c->places; o < p; o++) {
+            if (memcmp(o->host, p->host, sizeof p->host) != 0)
+                continue;
+            p->local_index = o->local_index + 1;
+            if (memcmp(o->process, p->process, sizeof p->process) == 0)
+                known = o->process_index;
+            else if (o->process_index >= p->process_index)
+                p->process_index = o->process_index + 1;
+        }
+        if (known >= 0)
+            p->process_index = known;
+    }
+    return trncclSuccess;
+}
+
+static trncclResult_t open_transport(struct trncclComm *c, int index)
+{
+    if (c->transports[index])
+        return trncclSuccess;
+    struct transport_env env = {.rank = c->rank,
+                                .nranks = c->nranks,
+                                .places = c->places,
+                                .segment = c->host->segment,
+                                .lend_nbytes = c->lend_nbytes,
+                                .context = c->host,
+                                .publish = host_publish,
+                                .resolve = host_resolve};
+    return transport_list[index]->open(&env, &c->transports[index]);
+}
+
+/* Decides how each rank is reached and opens the transports that are needed. */
+static trncclResult_t open_transports(struct trncclComm *c, const struct host_hello *all,
+                                      const char *allowed)
+{
+    int n = 0;
+    while (transport_list[n])
+        n++;
+    c->transports = calloc((size_t)n, sizeof *c->transports);
+    c->reach = calloc((size_t)c->nranks, sizeof *c->reach);
+    c->conns = calloc((size_t)2 * c->nranks * COMM_CHANNELS, sizeof *c->conns);
+    if (!c->transports || !c->reach || !c->conns)
+        return error_set(trncclSystemError, "out of memory for %d connections",
+                         c->nranks);
+    for (int r = 0; r < c->nranks; r++) {
+        c->reach[r] = transport_choose(&c->places[c->rank], &c->places[r], allowed);
+        if (!c->reach[r])
+            return error_set(
+                trncclInvalidUsage,
+                "rank %d (host %s) cannot reach rank %d (host %s, pid %d) by %s%s",
+                c->rank, all[c->rank].hostname, r, all[r].hostname, all[r].pid,
+                allowed ? "the transports allowed: "
+                        : "any transport: they are "
+                          "on different hosts",
+                allowed ? allowed : "");
+        for (int i = 0; i < n; i++)
+            if (transport_list[i] == c->reach[r])
+                TRY(open_transport(c, i));
+    }
+    return trncclSuccess;
+}
+
+static trncclResult_t comm_assemble(struct trncclComm *c, const struct comm_args *args,
+                                    const struct host_hello *all, struct links *links,
+                                    uint64_t deadline_ns)
+{
+    struct host_args h = {.hellos = all,
+                          .places = c->places,
+                          .nranks = c->nranks,
+                          .rank = c->rank,
+                          .deadline_ns = deadline_ns,
+                          .abort = &c->aborted};
+    TRY(host_get(&h, links, &c->host));
+    c->mine = segment_rank(c->host->segment, c->places[c->rank].local_index);
+    c->patience =
+        exec_patience_for(c->host->segment->nranks, settings_int(SETTINGS_SPIN_US));
+    int ncores = all[0].ncores;
+    for (int r = 0; r < c->nranks; r++)
+        ncores = all[r].ncores < ncores ? all[r].ncores : ncores;
+    struct plan_args p = {.nranks = c->nranks,
+                          .rank = c->rank,
+                          .ncores = ncores,
+                          .algo = args->algo,
+                          .prove = settings_int(SETTINGS_CHECK_PLANS)};
+    TRY(plan_create(&p, &c->plan));
+    TRY(call_cache_create(&c->cache));
+    return open_transports(c, all, args->transport);
+}
+
+/* Tells every rank how creation went on every other; the first failure is everyone's. */
+static trncclResult_t agree(struct trncclComm *c, struct boot *boot,
+                            trncclResult_t result)
+{
+    struct verdict {
+        int32_t result;
+        char text[300];
+    } mine = {.result = (int32_t)result};
+    if (result != trncclSuccess)
+        snprintf(mine.text, sizeof mine.text, "%.299s", error_text());
+    struct verdict *all = calloc((size_t)c->nranks, sizeof *all);
+    if (!all)
+        return error_set(trncclSystemError, "out of memory for %d ranks' answers",
+                         c->nranks);
+    trncclResult_t sent = boot_allgather(boot, &mine, all, sizeof mine);
+    if (result == trncclSuccess)
+        result = sent;
+    for (int r = 0; result == trncclSuccess && r < c->nranks; r++)
+        if (all[r].result != trncclSuccess)
+            result = error_set(trncclRemoteError,
+                               "rank %d could not create the communicator: "
+                               "%.299s",
+                               r, all[r].text);
+    free(all);
+    return result;
+}
+
+static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *args,
+                                struct boot *boot, uint64_t deadline_ns)
+{
+    struct host_hello mine, *all = calloc((size_t)c->nranks, sizeof *all);
+    struct links *links = NULL;
+    if (!all)
+        return error_set(trncclSystemError, "out of memory for %d ranks", c->nranks);
+    trncclResult_t result = say_hello(args, &links, &mine);
+    if (result == trncclSuccess)
+        result = boot_allgather(boot, &mine, all, sizeof mine);
+    if (result == trncclSuccess)
+        result = compare_hellos(all, c->nranks);
+    if (result == trncclSuccess)
+        result = find_places(c, all);
+    if (result != trncclSuccess) {
+        links_close(links);
+    } else {
+        c->slice_nbytes = mine.slice_nbytes;
+        c->lend_nbytes = mine.lend_nbytes;
+        result = comm_assemble(c, args, all, links, deadline_ns);
+        result = agree(c, boot, result);
+    }
+    free(all);
+    return result;
+}
+
+trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args)
+{
+    c->rank = args->rank;
+    c->nranks = args->nranks;
+    c->device = args->device;
+    c->timeout_ms = args->timeout_ms;
+    snprintf(c->name, sizeof c->name, "%s", args->name ? args->name : "comm");
+    log_rank_set(c->rank);
+    TRY(transport_check_names(args->transport));
+    uint64_t start = clock_now_ns(), deadline = clock_deadline_ns(args->init_timeout_ms);
+    struct boot_args b = {.nranks = args->nranks,
+                          .rank = args->rank,
+                          .nids = args->nids,
+                          .ids = args->ids,
+                          .oob = args->oob,
+                          .oob_context = args->oob_context,
+                          .deadline_ns = deadline,
+                          .abort = &c->aborted};
+    struct boot *boot = NULL;
+    TRY(boot_open(&b, &boot));
+    trncclResult_t result = comm_join(c, args, boot, deadline);
+    boot_close(boot);
+    if (result == trncclSuccess)
+        log_info("comm", "%s: rank %d of %d ready in %.1f ms", c->name, c->rank,
+                 c->nranks, (double)(clock_now_ns() - start) / 1e6);
+    return result;
+}
+
+/* ---- connections
+ * ----------------------------------------------------------------------- */
+
+trncclResult_t comm_conn(struct trncclComm *c, int peer, int channel, bool outgoing,
+                         struct transport_conn **out)
+{
+    struct transport_conn **at =
+        &c->conns[((size_t)outgoing * c->nranks + peer) * COMM_CHANNELS + channel];
+    if (!*at) {
+        int i = 0;
+        while (transport_list[i] != c->reach[peer])
+            i++;
+        TRY(transport_list[i]->connect(c->transports[i], peer, channel, outgoing, at));
+    }
+    *out = *at;
+    return trncclSuccess;
+}
+
+trncclResult_t comm_allgather(struct trncclComm *c, const void *mine, void *all,
+                              size_t nbytes)
+{
+    return trncclAllGather(mine, all, nbytes, trncclUint8, c, NULL);
+}

@@ -1,0 +1,102 @@
+/* A communicator: one rank's ranks, transports, connections, schedules and calls.
+ *
+ * Created by comm_create (comm.c); calls are prepared and run by call.c; api.c, group.c
+ * and stream.c decide when and on which thread. */
+#ifndef TRNCCL_COMM_H
+#define TRNCCL_COMM_H
+
+#include <pthread.h>
+
+#include "exec/wait.h"
+#include "host.h"
+#include "plan/plan.h"
+
+#define COMM_MAGIC 0x636f6d6d /* "comm" */
+/* Connections per pair: one per channel of a schedule, one for sends and receives. */
+#define COMM_CHANNELS (SCHED_MAX_CHANNELS + 1)
+#define COMM_P2P_CHANNEL SCHED_MAX_CHANNELS
+#define COMM_MAX_REDOPS 1024
+
+struct call_cache;
+
+/* A pre-multiplied sum: a handle of trncclRedOpCreatePreMulSum. */
+struct comm_redop {
+    bool used;
+    trncclDataType_t type;
+    const void *device; /* read when the operation runs, or NULL: */
+    uint8_t immediate[8];
+};
+
+struct trncclComm {
+    uint32_t magic;
+    int rank, nranks, device;
+    int timeout_ms;
+    char name[64];
+    int pid; /* of the process that made it: a forked child must not use it */
+
+    struct host *host;              /* counted */
+    struct transport_place *places; /* owned [nranks] */
+    struct transport *
+        *transports; /* owned, by index in transport_list; NULL: not opened */
+    const struct transport_ops **reach; /* owned [nranks]: how each rank is reached */
+    struct transport_conn *
+        *conns;                /* owned [2][nranks][COMM_CHANNELS], made on first use */
+    struct segment_rank *mine; /* this rank's page in the segment */
+    struct exec_patience patience;
+    size_t slice_nbytes, lend_nbytes;
+
+    struct plan *plan;        /* owned */
+    struct call_cache *cache; /* owned: calls bound before */
+    struct exec_run run;      /* the collective in progress */
+    char *scratch;            /* TMP, owned */
+    size_t scratch_nbytes;
+    uint64_t seq; /* collectives started */
+    const char *last_algo;
+
+    /* Calls run in the order of their tickets, whichever stream they are on. */
+    uint64_t tickets;         /* handed out; by the caller's thread */
+    _Atomic uint64_t serving; /* next to run */
+    atomic_bool streamed;     /* some call has been queued on a stream: others may wait */
+    pthread_mutex_t turn_lock;
+    pthread_cond_t turn;
+
+    struct comm_redop *redops; /* owned [nredops] */
+    int nredops;
+
+    atomic_int aborted;
+    atomic_int async_result; /* of creation in the background and of queued calls */
+    pthread_t creator;       /* when created in the background */
+    bool has_creator;
+    bool finalized;
+    pthread_mutex_t error_lock;
+    char error_text[ERROR_TEXT_BYTES];
+};
+
+struct comm_args {
+    int nranks, rank, device, nids;
+    const trncclUniqueId *ids;
+    int timeout_ms, init_timeout_ms;
+    const char *name, *algo, *transport; /* may be NULL */
+    trncclOobAllgather_t oob;
+    void *oob_context;
+};
+
+/* An empty handle, so that creation can go on in the background and be aborted. */
+trncclResult_t comm_allocate(struct trncclComm **out);
+/* Joins the other ranks. On error the handle is left to be freed by comm_free. */
+trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args);
+/* Frees everything; tells the others by the goodbye of the links. NULL is allowed. */
+void comm_free(struct trncclComm *c);
+/* trncclSuccess if calls may be made: alive, of this process, not failed. */
+trncclResult_t comm_usable(struct trncclComm *c);
+/* Keeps `result`'s text (this thread's) as the communicator's last error; returns result.
+ */
+trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result);
+/* The connection to or from a peer; an exec_connect_fn with context the communicator. */
+trncclResult_t comm_conn(struct trncclComm *c, int peer, int channel, bool outgoing,
+                         struct transport_conn **out);
+/* Gathers nbytes of every rank over the communicator itself (blocking). */
+trncclResult_t comm_allgather(struct trncclComm *c, const void *mine, void *all,
+                              size_t nbytes);
+
+#endif

@@ -1,0 +1,369 @@
+#include "stream.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "util/clock.h"
+
+#define STREAM_MAGIC 0x73747265 /* "stre" */
+#define EVENT_MAGIC 0x65766e74  /* "evnt" */
+
+/* A point in a stream. `wanted` counts the records asked for, `reached` those passed: the
+ * event is complete when they are equal. Guarded by lock. */
+struct trncclEvent {
+    uint32_t magic;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint64_t wanted, reached;
+    uint64_t reached_ns; /* when the last record was passed */
+    int refs;            /* the handle, and each queued item that names it */
+};
+
+enum item_kind { ITEM_CALLS, ITEM_RECORD, ITEM_WAIT };
+
+struct item {
+    enum item_kind kind;
+    struct call *calls;        /* owned */
+    struct trncclEvent *event; /* counted */
+    uint64_t number;           /* of the event's record */
+    struct item *next;
+};
+
+struct trncclStream {
+    uint32_t magic;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    struct item *first, **last;
+    bool busy, stop;
+    trncclResult_t error; /* of the first call that failed since the last synchronize */
+    char error_text[ERROR_TEXT_BYTES];
+};
+
+/* ---- events
+ * ---------------------------------------------------------------------------- */
+
+static trncclResult_t event_check(trncclEvent_t e)
+{
+    if (!e || e->magic != EVENT_MAGIC)
+        return error_set(trncclInvalidArgument, "event is %p: not a live event",
+                         (void *)e);
+    return trncclSuccess;
+}
+
+static struct trncclEvent *event_get(struct trncclEvent *e)
+{
+    pthread_mutex_lock(&e->lock);
+    e->refs++;
+    pthread_mutex_unlock(&e->lock);
+    return e;
+}
+
+static void event_put(struct trncclEvent *e)
+{
+    pthread_mutex_lock(&e->lock);
+    bool last = --e->refs == 0;
+    pthread_mutex_unlock(&e->lock);
+    if (!last)
+        return;
+    pthread_mutex_destroy(&e->lock);
+    pthread_cond_destroy(&e->changed);
+    e->magic = 0;
+    free(e);
+}
+
+static void event_reach(struct trncclEvent *e, uint64_t number)
+{
+    pthread_mutex_lock(&e->lock);
+    if (number > e->reached) {
+        e->reached = number;
+        e->reached_ns = clock_now_ns();
+    }
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void event_wait(struct trncclEvent *e, uint64_t number)
+{
+    pthread_mutex_lock(&e->lock);
+    while (e->reached < number)
+        pthread_cond_wait(&e->changed, &e->lock);
+    pthread_mutex_unlock(&e->lock);
+}
+
+trncclResult_t trncclEventCreate(trncclEvent_t *event)
+{
+    if (!event)
+        return error_set(trncclInvalidArgument, "trncclEventCreate: event is NULL");
+    struct trncclEvent *e = calloc(1, sizeof *e);
+    if (!e)
+        return error_set(trncclSystemError, "out of memory for an event");
+    e->magic = EVENT_MAGIC;
+    e->refs = 1;
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->changed, NULL);
+    *event = e;
+    return trncclSuccess;
+}
+
+trncclResult_t trncclEventDestroy(trncclEvent_t event)
+{
+    TRY(event_check(event));
+    event_put(event);
+    return trncclSuccess;
+}
+
+trncclResult_t trncclEventSynchronize(trncclEvent_t event)
+{
+    TRY(event_check(event));
+    pthread_mutex_lock(&event->lock);
+    uint64_t wanted = event->wanted;
+    pthread_mutex_unlock(&event->lock);
+    event_wait(event, wanted);
+    return trncclSuccess;
+}
+
+trncclResult_t trncclEventQuery(trncclEvent_t event)
+{
+    TRY(event_check(event));
+    pthread_mutex_lock(&event->lock);
+    bool reached = event->reached >= event->wanted;
+    pthread_mutex_unlock(&event->lock);
+    return reached ? trncclSuccess : trncclInProgress;
+}
+
+/* When a complete event was reached. */
+static trncclResult_t event_time(trncclEvent_t e, const char *which, uint64_t *ns)
+{
+    TRY(event_check(e));
+    pthread_mutex_lock(&e->lock);
+    bool recorded = e->wanted > 0, reached = e->reached >= e->wanted;
+    *ns = e->reached_ns;
+    pthread_mutex_unlock(&e->lock);
+    if (!recorded)
+        return error_set(trncclInvalidUsage, "the %s event has never been recorded",
+                         which);
+    return reached
+               ? trncclSuccess
+               : error_set(trncclInProgress, "the %s event has not been reached", which);
+}
+
+trncclResult_t trncclEventElapsedTime(float *ms, trncclEvent_t start, trncclEvent_t end)
+{
+    uint64_t a, b;
+    if (!ms)
+        return error_set(trncclInvalidArgument, "trncclEventElapsedTime: ms is NULL");
+    TRY(event_time(start, "start", &a));
+    TRY(event_time(end, "end", &b));
+    *ms = (float)((double)(int64_t)(b - a) / 1e6);
+    return trncclSuccess;
+}
+
+/* ---- the stream's thread
+ * --------------------------------------------------------------- */
+
+void stream_free_calls(struct call *list)
+{
+    while (list) {
+        struct call *next = list->next;
+        call_fini(list);
+        free(list);
+        list = next;
+    }
+}
+
+static void item_free(struct item *i)
+{
+    stream_free_calls(i->calls);
+    if (i->event)
+        event_put(i->event);
+    free(i);
+}
+
+static void run_calls(struct trncclStream *s, struct call *list)
+{
+    trncclResult_t result = call_run_all(list);
+    if (result == trncclSuccess)
+        return;
+    for (struct call *c = list; c; c = c->next) {
+        int none = trncclSuccess;
+        atomic_compare_exchange_strong(&c->comm->async_result, &none, (int)result);
+    }
+    pthread_mutex_lock(&s->lock);
+    if (s->error == trncclSuccess) {
+        s->error = result;
+        snprintf(s->error_text, sizeof s->error_text, "%s", error_text());
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void item_run(struct trncclStream *s, struct item *i)
+{
+    if (i->kind == ITEM_CALLS)
+        run_calls(s, i->calls);
+    else if (i->kind == ITEM_RECORD)
+        event_reach(i->event, i->number);
+    else
+        event_wait(i->event, i->number);
+}
+
+static void *stream_main(void *argument)
+{
+    struct trncclStream *s = argument;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        while (!s->first && !s->stop)
+            pthread_cond_wait(&s->changed, &s->lock);
+        struct item *i = s->first;
+        if (!i)
+            break;
+        s->first = i->next;
+        if (!s->first)
+            s->last = &s->first;
+        s->busy = true;
+        pthread_mutex_unlock(&s->lock);
+        item_run(s, i);
+        item_free(i);
+        pthread_mutex_lock(&s->lock);
+        s->busy = false;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- the queue
+ * ------------------------------------------------------------------------- */
+
+trncclResult_t stream_check(trncclStream_t s)
+{
+    if (!s || s->magic != STREAM_MAGIC)
+        return error_set(trncclInvalidArgument, "stream is %p: not a live stream",
+                         (void *)s);
+    return trncclSuccess;
+}
+
+static trncclResult_t enqueue(struct trncclStream *s, const struct item *what)
+{
+    struct item *i = malloc(sizeof *i);
+    if (!i)
+        return error_set(trncclSystemError, "out of memory for a queued call");
+    *i = *what;
+    i->next = NULL;
+    pthread_mutex_lock(&s->lock);
+    *s->last = i;
+    s->last = &i->next;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return trncclSuccess;
+}
+
+trncclResult_t stream_enqueue(trncclStream_t stream, struct call *list)
+{
+    return enqueue(stream, &(struct item){.kind = ITEM_CALLS, .calls = list});
+}
+
+trncclResult_t trncclStreamCreate(trncclStream_t *stream)
+{
+    if (!stream)
+        return error_set(trncclInvalidArgument, "trncclStreamCreate: stream is NULL");
+    struct trncclStream *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(trncclSystemError, "out of memory for a stream");
+    s->magic = STREAM_MAGIC;
+    s->last = &s->first;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    /* The application's signals are for its own threads. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&s->thread, NULL, stream_main, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err) {
+        pthread_mutex_destroy(&s->lock);
+        pthread_cond_destroy(&s->changed);
+        free(s);
+        return error_set_errno(trncclSystemError, err, "cannot start a stream's thread");
+    }
+    *stream = s;
+    return trncclSuccess;
+}
+
+trncclResult_t trncclStreamDestroy(trncclStream_t stream)
+{
+    TRY(stream_check(stream));
+    pthread_mutex_lock(&stream->lock);
+    stream->stop = true;
+    pthread_cond_broadcast(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+    pthread_join(stream->thread, NULL);
+    pthread_mutex_destroy(&stream->lock);
+    pthread_cond_destroy(&stream->changed);
+    stream->magic = 0;
+    free(stream);
+    return trncclSuccess;
+}
+
+trncclResult_t trncclStreamSynchronize(trncclStream_t stream)
+{
+    TRY(stream_check(stream));
+    pthread_mutex_lock(&stream->lock);
+    while (stream->first || stream->busy)
+        pthread_cond_wait(&stream->changed, &stream->lock);
+    trncclResult_t result = stream->error;
+    if (result != trncclSuccess)
+        result = error_set(result, "%s", stream->error_text);
+    stream->error = trncclSuccess;
+    pthread_mutex_unlock(&stream->lock);
+    return result;
+}
+
+trncclResult_t trncclStreamQuery(trncclStream_t stream)
+{
+    TRY(stream_check(stream));
+    pthread_mutex_lock(&stream->lock);
+    bool busy = stream->first || stream->busy;
+    pthread_mutex_unlock(&stream->lock);
+    return busy ? trncclInProgress : trncclSuccess;
+}
+
+trncclResult_t trncclStreamWaitEvent(trncclStream_t stream, trncclEvent_t event)
+{
+    TRY(stream_check(stream));
+    TRY(event_check(event));
+    pthread_mutex_lock(&event->lock);
+    uint64_t number = event->wanted;
+    pthread_mutex_unlock(&event->lock);
+    if (number == 0)
+        return trncclSuccess; /* never recorded: nothing to wait for, as in CUDA */
+    trncclResult_t result = enqueue(
+        stream,
+        &(struct item){.kind = ITEM_WAIT, .event = event_get(event), .number = number});
+    if (result != trncclSuccess)
+        event_put(event);
+    return result;
+}
+
+trncclResult_t trncclEventRecord(trncclEvent_t event, trncclStream_t stream)
+{
+    TRY(event_check(event));
+    if (stream)
+        TRY(stream_check(stream));
+    pthread_mutex_lock(&event->lock);
+    uint64_t number = ++event->wanted;
+    pthread_mutex_unlock(&event->lock);
+    if (!stream) { /* everything without a stream has completed already */
+        event_reach(event, number);
+        return trncclSuccess;
+    }
+    trncclResult_t result = enqueue(
+        stream,
+        &(struct item){.kind = ITEM_RECORD, .event = event_get(event), .number = number});
+    if (result != trncclSuccess) {
+        event_put(event);
+        event_reach(event, number);
+    }
+    return result;
+}

@@ -1,0 +1,15 @@
+/* Streams: in-order queues, each with a thread of its own; events: points in them. */
+#ifndef TRNCCL_STREAM_H
+#define TRNCCL_STREAM_H
+
+#include "call.h"
+
+/* Queues a list of calls, issued already; takes the list over (freed when it has run).
+ * trncclInvalidArgument if it is not a stream. */
+trncclResult_t stream_enqueue(trncclStream_t stream, struct call *list);
+/* trncclSuccess if the handle is a live stream. */
+trncclResult_t stream_check(trncclStream_t stream);
+/* Frees a list of heap-allocated calls. */
+void stream_free_calls(struct call *list);
+
+#endif
