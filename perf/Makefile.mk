@@ -40,3 +40,40 @@ trnccl_perf_mpi_la_CFLAGS = $(AM_CFLAGS) $(MPI_CFLAGS)
 trnccl_perf_mpi_la_LIBADD = $(MPI_LIBS)
 trnccl_perf_mpi_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
 endif
+
+# Tests. Those that run the tool's code link a stand-in for the library, tests/perf.
+PERF_TEST_LIBS = perf/libperf.la $(CMOCKA_LIBS) $(JANSSON_LIBS) -lm
+perf_stand_in = tests/perf/fake_trnccl.c tests/perf/fake_trnccl.h
+
+check_PROGRAMS += tests/unit/test_perf_data
+tests_unit_test_perf_data_SOURCES = tests/unit/test_perf_data.c $(perf_stand_in)
+tests_unit_test_perf_data_LDADD = $(PERF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_perf_launch
+tests_unit_test_perf_launch_SOURCES = tests/unit/test_perf_launch.c $(perf_stand_in)
+tests_unit_test_perf_launch_LDADD = $(PERF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_perf_names
+tests_unit_test_perf_names_SOURCES = tests/unit/test_perf_names.c $(perf_stand_in)
+tests_unit_test_perf_names_LDADD = $(PERF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_perf_ops
+tests_unit_test_perf_ops_SOURCES = tests/unit/test_perf_ops.c $(perf_stand_in)
+tests_unit_test_perf_ops_LDADD = $(PERF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_perf_options
+tests_unit_test_perf_options_SOURCES = tests/unit/test_perf_options.c $(perf_stand_in)
+tests_unit_test_perf_options_LDADD = $(PERF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_perf_report
+tests_unit_test_perf_report_SOURCES = tests/unit/test_perf_report.c $(perf_stand_in)
+tests_unit_test_perf_report_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_perf_report_LDADD = $(PERF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_perf_stats
+tests_unit_test_perf_stats_SOURCES = tests/unit/test_perf_stats.c $(perf_stand_in)
+tests_unit_test_perf_stats_LDADD = $(PERF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_perf_sweep
+tests_unit_test_perf_sweep_SOURCES = tests/unit/test_perf_sweep.c $(perf_stand_in)
+tests_unit_test_perf_sweep_LDADD = $(PERF_TEST_LIBS)

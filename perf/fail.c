@@ -30,7 +30,7 @@ static noreturn void end(const char *sentence, int secondary)
     _exit(PERF_EXIT_FAILED);
 }
 
-void fail(const char *format, ...)
+void fail_with(const char *format, ...)
 {
     char sentence[1536];
     va_list args;
@@ -55,7 +55,7 @@ void *fail_malloc(size_t nbytes)
 {
     void *p = malloc(nbytes ? nbytes : 1);
     if (!p)
-        fail("out of memory (%zu bytes)", nbytes);
+        fail_with("out of memory (%zu bytes)", nbytes);
     return p;
 }
 
@@ -63,6 +63,6 @@ void *fail_calloc(size_t n, size_t nbytes)
 {
     void *p = calloc(n ? n : 1, nbytes ? nbytes : 1);
     if (!p)
-        fail("out of memory (%zu bytes)", n * nbytes);
+        fail_with("out of memory (%zu bytes)", n * nbytes);
     return p;
 }

@@ -24,11 +24,12 @@ void fail_sink_set(fail_sink sink, void *context);
 
 /* Ends this process with PERF_EXIT_FAILED. If several threads fail, the first one's
  * sentence counts. */
-noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* fail() with the library's own words if result is not trncclSuccess. comm may be NULL.
+noreturn void fail_with(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* fail_with() with the library's own words if result is not trncclSuccess. comm may be
+ * NULL.
  */
 void fail_unless(trncclResult_t result, const char *call, int rank, trncclComm_t comm);
-/* malloc and calloc that fail() instead of returning NULL. */
+/* malloc and calloc that fail_with() instead of returning NULL. */
 void *fail_malloc(size_t nbytes);
 void *fail_calloc(size_t n, size_t nbytes);
 

@@ -250,8 +250,8 @@ int launch_local(const struct options *o, launch_body body)
     char *shared =
         mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
-        fail("cannot map %zu bytes to share between %d processes: %s", nbytes, s.n,
-             strerror(errno));
+        fail_with("cannot map %zu bytes to share between %d processes: %s", nbytes, s.n,
+                  strerror(errno));
     s.shared = (struct shmlink_shared *)(void *)shared;
     s.words = (struct words *)(void *)(shared + link_nbytes);
     shmlink_shared_init(s.shared, s.n);

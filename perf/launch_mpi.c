@@ -61,11 +61,11 @@ static const struct mpi_module *open_module(void)
     if (!handle)
         handle = dlopen(PERF_MODULE_DIR "/" MPI_MODULE_FILE, RTLD_NOW | RTLD_GLOBAL);
     if (!handle)
-        fail("started by an MPI launcher, but the MPI module does not load: %s",
-             dlerror());
+        fail_with("started by an MPI launcher, but the MPI module does not load: %s",
+                  dlerror());
     const struct mpi_module *module = dlsym(handle, MPI_MODULE_SYMBOL);
     if (!module)
-        fail("the MPI module has no " MPI_MODULE_SYMBOL ": %s", dlerror());
+        fail_with("the MPI module has no " MPI_MODULE_SYMBOL ": %s", dlerror());
     return module;
 }
 
@@ -73,7 +73,7 @@ static void gather(void *context, const void *mine, void *all, size_t nbytes)
 {
     const struct mpi_module *module = context;
     if (module->allgather(mine, all, nbytes) != 0)
-        fail("MPI_Allgather of %zu bytes failed", nbytes);
+        fail_with("MPI_Allgather of %zu bytes failed", nbytes);
 }
 
 static void say(void *context, const char *sentence, int secondary)
@@ -93,11 +93,12 @@ int launch_mpi(const struct options *o, launch_body body, int expected)
     struct launch l = {.under_mpi = true};
     int rank = 0, size = 1;
     if (module->init(&rank, &size) != 0)
-        fail("MPI_Init_thread failed or offers less than MPI_THREAD_SERIALIZED");
+        fail_with("MPI_Init_thread failed or offers less than MPI_THREAD_SERIALIZED");
     if (size != expected)
-        fail("the launcher started %d processes but %s sees %d: is the launcher another "
-             "MPI's?",
-             expected, module->version(), size);
+        fail_with(
+            "the launcher started %d processes but %s sees %d: is the launcher another "
+            "MPI's?",
+            expected, module->version(), size);
     l.link = (struct team_link){.nprocs = size,
                                 .proc = rank,
                                 .allgather = gather,

@@ -400,7 +400,7 @@ static void prepare(struct worker *w, const struct measure_case *m,
         data_rep_set(&w->data[i], w->rep);
         struct check k = check_of(w, m, i, slots, slot);
         if (!check_prepare(&k))
-            fail("out of memory for test data");
+            fail_with("out of memory for test data");
     }
     barrier(w);
 }
@@ -419,7 +419,7 @@ static struct finding verify(struct worker *w, const struct measure_case *m,
         struct check k = check_of(w, m, i, slots, slot);
         check_verify(&k, &one);
         if (one.nwrong == SIZE_MAX)
-            fail("out of memory for expected data");
+            fail_with("out of memory for expected data");
         if (one.nwrong > 0 && found.wrong.nwrong == 0) {
             found.rank = w->ranks[i].rank;
             found.wrong = one;

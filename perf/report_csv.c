@@ -32,7 +32,7 @@ static void csv_half(FILE *f, const struct report_run *run, const struct report_
     if (h->ntimes > skip) {
         struct stats s;
         if (!stats_compute(h->times_us + skip, h->ntimes - skip, &s))
-            fail("out of memory for %zu times", h->ntimes);
+            fail_with("out of memory for %zu times", h->ntimes);
         fprintf(f, ",%.4f,%.4f,%.4f,%.4f,%.4f,%.4f,%.3f", s.min, s.avg, s.p50, s.p95,
                 s.p99, s.max, s.cv_pct);
     } else {

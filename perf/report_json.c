@@ -80,7 +80,7 @@ static void json_begin(struct report *r, const struct report_run *run)
                   args, "env", environment(), "trnccl_version", run->library_version,
                   "config", config(run), "results");
     if (!root)
-        fail("the arguments cannot be written as JSON: not UTF-8, or out of memory");
+        fail_with("the arguments cannot be written as JSON: not UTF-8, or out of memory");
     r->state = root;
 }
 
@@ -119,7 +119,7 @@ static json_t *per_iter_json(const struct report_half *h, const struct report_ru
     struct stats s;
     size_t skip = (size_t)run->o->per_iter_skip;
     if (!stats_compute(h->times_us + skip, h->ntimes - skip, &s))
-        fail("out of memory for %zu times", h->ntimes);
+        fail_with("out of memory for %zu times", h->ntimes);
     json_t *j =
         json_pack("{s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "skipped_iterations",
                   run->o->per_iter_skip, "min_us", s.min, "max_us", s.max, "avg_us",
@@ -184,7 +184,7 @@ static void json_end(struct report *r, const struct report_run *run,
                         json_string(report_time(end->ended, text, sizeof text)));
     if (json_dumpf(root, r->file, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 ||
         fputc('\n', r->file) == EOF || fflush(r->file) != 0)
-        fail("the JSON output could not be written");
+        fail_with("the JSON output could not be written");
     json_decref(root);
     r->state = NULL;
 }

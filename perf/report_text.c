@@ -146,7 +146,7 @@ static void print_half(FILE *f, const struct options *o, const struct report_hal
         size_t skip = (size_t)o->per_iter_skip;
         if (h->ntimes > skip && !stats_column_value(&columns[i], h->times_us + skip,
                                                     h->ntimes - skip, &value))
-            fail("out of memory for %zu times", h->ntimes);
+            fail_with("out of memory for %zu times", h->ntimes);
         fprintf(f, "  %7s", report_number(value, 7, time_text, sizeof time_text));
     }
 }

@@ -258,7 +258,7 @@ static unsigned char *open_region(struct session_rank *r, size_t nbytes, void **
     void *region = NULL;
     if (mode == OPTIONS_PLAIN) {
         if (posix_memalign(&region, PAGE, nbytes) != 0)
-            fail("rank %d: no memory for a buffer of %zu bytes", r->rank, nbytes);
+            fail_with("rank %d: no memory for a buffer of %zu bytes", r->rank, nbytes);
     } else {
         fail_unless(trncclMemAlloc(&region, nbytes), "trncclMemAlloc", r->rank, NULL);
     }
@@ -326,7 +326,7 @@ static void on_ranks(struct session *s, int first, int n, void *(*work)(void *))
     pthread_t *threads = fail_malloc((size_t)n * sizeof *threads);
     for (int i = 0; i < n; i++) {
         if (pthread_create(&threads[i], NULL, work, &s->ranks[first + i]) != 0)
-            fail("cannot create thread %d of %d", i, n);
+            fail_with("cannot create thread %d of %d", i, n);
     }
     for (int i = 0; i < n; i++)
         pthread_join(threads[i], NULL);

@@ -42,7 +42,7 @@ static void add_report(struct speaker *s, const struct report_format *format,
     struct report *r = &s->reports[s->nreports++];
     *r = (struct report){.format = format, .file = path ? fopen(path, "w") : stdout};
     if (!r->file)
-        fail("cannot write %s: %s", path, strerror(errno));
+        fail_with("cannot write %s: %s", path, strerror(errno));
 }
 
 static void speaker_open(struct speaker *s, const struct session *session)
@@ -103,7 +103,7 @@ static void speaker_close(struct speaker *s, const struct report_end *end)
         struct report *r = &s->reports[i];
         r->format->end(r, &s->run, end);
         if (r->file != stdout && fclose(r->file) != 0)
-            fail("writing the report failed: %s", strerror(errno));
+            fail_with("writing the report failed: %s", strerror(errno));
     }
 }
 
@@ -254,7 +254,7 @@ static void run_threads(struct sweep *sweeps, int n)
     pthread_t *threads = fail_malloc((size_t)n * sizeof *threads);
     for (int i = 1; i < n; i++) {
         if (pthread_create(&threads[i], NULL, sweep_thread, &sweeps[i]) != 0)
-            fail("cannot create thread %d of %d", i, n);
+            fail_with("cannot create thread %d of %d", i, n);
     }
     sweep_thread(&sweeps[0]);
     for (int i = 1; i < n; i++)
