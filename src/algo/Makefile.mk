@@ -34,3 +34,5 @@ EXTRA_DIST += tests/golden
 check_PROGRAMS += tests/unit/test_algo_tree
 tests_unit_test_algo_tree_SOURCES = tests/unit/test_algo_tree.c
 tests_unit_test_algo_tree_LDADD = $(TEST_LIBS)
+
+dist_check_SCRIPTS += tests/scripts/algo-drawings
