@@ -207,15 +207,21 @@ static inline bool step_acquire(struct exec_run *r, struct exec_channel *c,
     return true;
 }
 
-/* Runs the kernel once from `in` to those of `out` that are not filled already. */
+/* Whether the step changes values even with one input. */
+static inline bool step_scales(const struct exec_run *r, const struct exec_step *s)
+{
+    return (s->raw >= 0 && r->combine->premul) || (s->final && r->combine->final_scales);
+}
+
+/* Runs the kernel once from `in` to `out`. */
 static inline void step_combine(const struct exec_run *r, const struct exec_step *s,
                                 const void *const *in, void *const *out, int nout,
                                 size_t nbytes)
 {
     const struct combine *k = r->combine;
-    bool scales = (s->raw >= 0 && k->premul) || (s->final && k->final_scales);
-    if (s->nin == 1 && !scales) {
-        combine_copy(out, nout, in[0], nbytes, r->stream && s->user_outputs);
+    bool stream = r->stream && s->user_outputs;
+    if (s->nin == 1 && !step_scales(r, s)) {
+        combine_copy(out, nout, in[0], nbytes, stream);
         return;
     }
     struct combine_args args = {
@@ -224,8 +230,7 @@ static inline void step_combine(const struct exec_run *r, const struct exec_step
         .nin = s->nin,
         .nout = nout,
         .raw = k->premul ? s->raw : -1,
-        .flags = (s->final ? COMBINE_FINAL : 0) |
-                 (r->stream && s->user_outputs ? COMBINE_STREAM : 0),
+        .flags = (s->final ? COMBINE_FINAL : 0) | (stream ? COMBINE_STREAM : 0),
         .nelems = nbytes / k->elem_nbytes,
     };
     combine_run(k, &args);
@@ -233,13 +238,14 @@ static inline void step_combine(const struct exec_run *r, const struct exec_step
 
 /* The outputs that still have to be written: not the lent ones, which the local output or
  * the source already is, and not where a message has landed by itself. */
-static inline int outputs_to_write(const struct exec_step *s, const void *const *in,
-                                   void *const *out, void **write)
+static inline int outputs_to_write(const struct exec_run *r, const struct exec_step *s,
+                                   const void *const *in, void *const *out, void **write)
 {
+    bool moves = s->nin == 1 && !step_scales(r, s);
     int n = 0;
     for (int i = 0; i < s->nout; i++) {
         bool lent = s->source >= 0 && i != s->source && out[i] == out[s->source];
-        bool there = s->nin == 1 && out[i] == in[0] && !s->final;
+        bool there = moves && out[i] == in[0];
         if (!lent && !there)
             write[n++] = out[i];
     }
@@ -316,7 +322,7 @@ static inline bool step_try(struct exec_run *r, int channel, const struct exec_s
         return false;
     if (__builtin_expect(s->npieces == 1, 1)) {
         void *write[s->nout];
-        int nwrite = outputs_to_write(s, in, out, write);
+        int nwrite = outputs_to_write(r, s, in, out, write);
         if (nwrite)
             step_combine(r, s, in, write, nwrite, nbytes);
     } else {
