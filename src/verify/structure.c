@@ -73,6 +73,12 @@ trncclResult_t structure_check_shape(struct model *m, int32_t rank)
                             "rank %d declares %d messages of credit, rank 0 %d "
                             "(at least 1)",
                             rank, s->credits, m->credits);
+    /* The executor cuts messages by it: ranks that differ would cut differently. */
+    if (s->max_run < 1 || s->max_run != m->ranks[0]->max_run)
+        return model_refuse(m,
+                            "rank %d states a longest run of %d chunks, rank 0 %d "
+                            "(at least 1)",
+                            rank, s->max_run, m->ranks[0]->max_run);
     if (s->nsteps < 0 || s->nrefs < 0 || (s->nsteps > 0 && !s->steps) ||
         (s->nrefs > 0 && !s->refs))
         return model_refuse(m, "rank %d has %d steps and %d operands, or no table", rank,

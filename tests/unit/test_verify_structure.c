@@ -170,7 +170,11 @@ static void edit_steps_left(struct sched **ranks)
 }
 static void edit_max_run(struct sched **ranks)
 {
-    ranks[1]->max_run = 1;
+    ranks[0]->max_run = ranks[1]->max_run = 1;
+}
+static void edit_one_max_run(struct sched **ranks)
+{
+    ranks[1]->max_run = 3;
 }
 static void edit_operand_range(struct sched **ranks)
 {
@@ -215,6 +219,8 @@ static void structure_shapes_refused(void **state)
         {edit_channels, "rank 1 has 9 channels"},
         {edit_channel_range, "rank 1 channel 0 has steps [0, 0 + 3)"},
         {edit_steps_left, "rank 1 has 2 steps but its channels hold 1"},
+        {edit_one_max_run,
+         "rank 1 states a longest run of 3 chunks, rank 0 2 (at least 1)"},
         {edit_max_run, "it moves 2 chunks at once, more than the declared 1"},
         {edit_operand_range, "its operands [4, 4 + 2) are not among 5"},
         {edit_operand_shared, "operand 0 belongs to an earlier step as well"},
