@@ -31,3 +31,15 @@ tests_unit_test_verify_structure_SOURCES = \
 tests_unit_test_verify_structure_LDADD = $(TEST_LIBS)
 tests_unit_test_verify_value_SOURCES = tests/unit/test_verify_value.c
 tests_unit_test_verify_value_LDADD = $(TEST_LIBS)
+
+# The mutation test disables checks of the verifier by wrapping them.
+check_PROGRAMS += tests/suite/mutate
+tests_suite_mutate_SOURCES = \
+	tests/suite/explain.c tests/suite/explain.h \
+	tests/suite/interp.c tests/suite/interp.h \
+	tests/suite/mutant.c tests/suite/mutant.h tests/suite/mutate.c
+tests_suite_mutate_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=order_read \
+	-Wl,--wrap=order_write -Wl,--wrap=values_combine_add -Wl,--wrap=promise_check
+tests_suite_mutate_LDADD = $(TEST_LIBS)
+
+EXTRA_DIST += docs/mutation-survivors.md docs/proof.md
