@@ -43,7 +43,8 @@ INLINE vec f32_round_at(vec v, const int mantissa_nbits, const uint32_t least_ex
     vec e = vector_select((vec)(exponent < (vec_i32)least), least, (vec)exponent);
     e = vector_select((vec)((vec_i32)e > (vec_i32)most), most, e);
     vec unit = e + (((23u - (uint32_t)mantissa_nbits) << 23) | 0x400000u);
-    return (vec)(((vec_f32)v + (vec_f32)unit) - (vec_f32)unit);
+    vec rounded = (vec)(((vec_f32)v + (vec_f32)unit) - (vec_f32)unit);
+    return rounded | (v & 0x80000000u); /* what rounds to zero keeps its sign */
 }
 
 INLINE vec e5m2_narrow_halves(vec a, vec b)
