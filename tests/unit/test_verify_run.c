@@ -129,6 +129,26 @@ static void run_ring_with_one_credit_refused(void **state)
                     "channel 0 step 1 waits for credit to rank 1");
 }
 
+/* Two rounds back to back, as the executor runs slices: the same program again on other
+ * chunks, over the same links, with the same credit. */
+static void run_two_rounds_need_no_more_credit(void **state)
+{
+    (void)state;
+    struct hand h;
+    ring(&h, 2);
+    h.nsub = 6;
+    for (int r = 0; r < 3; r++)
+        for (int i = 0; i < 5; i++) {
+            struct hand_step *again = &h.steps[r][h.nsteps[r]++];
+            *again = h.steps[r][i];
+            again->step.span_chunk += 3;
+            for (int o = 0; o < again->step.nin + again->step.nout; o++)
+                if (again->ref[o].space != SCHED_PEER)
+                    again->ref[o].index += 3;
+        }
+    hand_accept(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +159,7 @@ int main(void)
         cmocka_unit_test(run_after_in_a_circle_deadlocks),
         cmocka_unit_test(run_ring_reports_credits_and_depth),
         cmocka_unit_test(run_ring_with_one_credit_refused),
+        cmocka_unit_test(run_two_rounds_need_no_more_credit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
