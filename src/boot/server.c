@@ -335,9 +335,11 @@ static uint64_t timers(struct server *s)
     if (s->up && s->up->state < CONN_UP && s->up->end_ns <= now)
         server_up_retry(s, s->up);
     bool is_hub = s->rostered && s->roster.index > 0;
-    if (is_hub && !s->up && !s->failed && s->up_again_ns <= now)
+    /* Also after a failure: the ranks elsewhere are to be told of it. */
+    bool may_go_up = is_hub && (!s->failed || !s->ready);
+    if (may_go_up && !s->up && s->up_again_ns <= now)
         up_connect(s);
-    if (is_hub && !s->failed)
+    if (may_go_up)
         next = earliest(next, s->up ? s->up->end_ns : s->up_again_ns);
     if (s->accept_again_ns <= now)
         listen_poll(s, true);

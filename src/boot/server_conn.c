@@ -214,13 +214,10 @@ static void conn_deliver(struct server *s, struct conn *c)
 void conn_input(struct server *s, struct conn *c)
 {
     for (int frames = 0; !c->dead && frames < CONN_READS;) {
-        uint8_t *at = c->header + c->in_have;
-        size_t want = WIRE_HEADER - c->in_have;
-        if (c->in_have >= WIRE_HEADER) {
-            size_t done = c->in_have - WIRE_HEADER;
-            at = c->body + done;
-            want = c->in.length - done;
-        }
+        bool head = c->in_have < WIRE_HEADER;
+        size_t done = head ? c->in_have : c->in_have - WIRE_HEADER;
+        size_t want = (head ? WIRE_HEADER : c->in.length) - done;
+        uint8_t *at = (head ? c->header : c->body) + done;
         ssize_t k = want ? recv(c->fd, at, want, MSG_DONTWAIT) : 0;
         if (k < 0 && errno == EINTR)
             continue;

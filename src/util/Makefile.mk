@@ -21,6 +21,10 @@ check_PROGRAMS += tests/unit/test_util_error
 tests_unit_test_util_error_SOURCES = tests/unit/test_util_error.c
 tests_unit_test_util_error_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/test_util_fork_guard
+tests_unit_test_util_fork_guard_SOURCES = tests/unit/test_util_fork_guard.c
+tests_unit_test_util_fork_guard_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/test_util_log
 tests_unit_test_util_log_SOURCES = tests/unit/test_util_log.c
 tests_unit_test_util_log_LDADD = $(TEST_LIBS)
