@@ -35,6 +35,7 @@ tests_unit_test_verify_value_LDADD = $(TEST_LIBS)
 # The mutation test disables checks of the verifier by wrapping them.
 check_PROGRAMS += tests/suite/mutate
 tests_suite_mutate_SOURCES = \
+	tests/suite/closure.c tests/suite/closure.h \
 	tests/suite/explain.c tests/suite/explain.h \
 	tests/suite/interp.c tests/suite/interp.h \
 	tests/suite/mutant.c tests/suite/mutant.h tests/suite/mutate.c

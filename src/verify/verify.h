@@ -34,7 +34,8 @@ struct verify_report {
 /* ranks[r] is rank r's schedule, all of the same collective, nranks, root, shape. pairs
  * as in sched_args for SCHED_PERMUTE, else NULL. Ranks may differ in `inplace`. Returns
  * trncclSuccess if every obligation holds, else trncclInvalidUsage with report->reason
- * (also the error text). report may be NULL. */
+ * (also the error text); trncclSystemError if there is not enough memory. report may be
+ * NULL. */
 trncclResult_t verify_schedules(struct sched *const *ranks, int32_t nranks,
                                 const int32_t *pairs, int32_t npairs,
                                 struct verify_report *report);

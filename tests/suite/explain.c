@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "tests/suite/closure.h"
+
 const char *explain_name(enum explain_reason reason)
 {
     static const char *const names[EXPLAIN_NREASONS] = {
@@ -273,7 +275,9 @@ static enum explain_reason explain(const struct explain *e)
     case MUTANT_SWAP:
         return commute(e->base, m->step, m->step + 1) ? EXPLAIN_COMMUTE : EXPLAIN_NONE;
     case MUTANT_DEPEND:
-        return EXPLAIN_EARLIER;
+        return closure_orders_all(e->in_mutant.ranks, e->in_mutant.nranks, m->rank)
+                   ? EXPLAIN_EARLIER
+                   : EXPLAIN_NONE;
     case MUTANT_PEER:
         return explain_peer(e);
     case MUTANT_ORDER:
@@ -291,7 +295,7 @@ static enum explain_reason explain(const struct explain *e)
 
 enum explain_reason explain_survivor(const struct explain *e, const char **wrong)
 {
-    /* For marks there is no reason but the runs, so there are more of them. */
+    /* A mark that is wrong shows in few interleavings. */
     bool of_marks = e->mutant->kind == MUTANT_DEPEND || e->mutant->kind == MUTANT_EARLY;
     uint64_t nseeds = of_marks ? 8 * EXPLAIN_SEEDS : EXPLAIN_SEEDS;
     *wrong = NULL;
