@@ -163,6 +163,22 @@ static size_t call_block_nbytes(const struct call *c)
 /* ---- binding
  * --------------------------------------------------------------------------- */
 
+/* What a call has that the cache does not keep for it. */
+struct call_owned {
+    struct exec_program *program;
+    struct sched *sched;
+    struct exec_run *run; /* sends and receives have a run each */
+    struct combine combine;
+};
+
+static trncclResult_t call_own(struct call *c)
+{
+    if (!c->owned)
+        c->owned = calloc(1, sizeof *c->owned);
+    return c->owned ? trncclSuccess
+                    : error_set(trncclSystemError, "out of memory for %s", c->name);
+}
+
 struct connect_context {
     struct trncclComm *comm;
     int first_channel;
@@ -191,8 +207,8 @@ static trncclResult_t p2p_schedule(const struct call *c, struct sched **out)
 static trncclResult_t call_schedule(struct call *c, const struct sched **out)
 {
     if (c->kind != CALL_COLLECTIVE) {
-        TRY(p2p_schedule(c, &c->sched_owned));
-        *out = c->sched_owned;
+        TRY(p2p_schedule(c, &c->owned->sched));
+        *out = c->owned->sched;
         return trncclSuccess;
     }
     struct plan_call p = {
@@ -206,13 +222,14 @@ static trncclResult_t call_schedule(struct call *c, const struct sched **out)
         .npairs = c->npairs};
     TRY(plan_schedule(c->comm->plan, &p, out));
     if (c->coll == SCHED_PERMUTE)
-        c->sched_owned = (struct sched *)*out;
+        c->owned->sched = (struct sched *)*out;
     return trncclSuccess;
 }
 
 static trncclResult_t call_bind(struct call *c)
 {
     const struct sched *sched = NULL;
+    TRY(call_own(c));
     TRY(call_schedule(c, &sched));
     struct layout layout;
     call_layout(c, sched, &layout);
@@ -224,8 +241,8 @@ static trncclResult_t call_bind(struct call *c)
                                      .lend_nbytes = c->comm->lend_nbytes,
                                      .connect = connect_channel,
                                      .context = &x};
-    TRY(exec_program_create(&args, &c->program_owned));
-    c->program = c->program_owned;
+    TRY(exec_program_create(&args, &c->owned->program));
+    c->program = c->owned->program;
     c->sig = call_sig(c);
     return trncclSuccess;
 }
@@ -237,7 +254,30 @@ static trncclResult_t call_combine(struct call *c)
         const struct comm_redop *r = &c->comm->redops[c->redop];
         scalar = r->device ? r->device : r->immediate;
     }
-    return combine_init(&c->combine, c->type, c->op, scalar, c->comm->nranks);
+    TRY(call_own(c));
+    c->combine = &c->owned->combine;
+    return combine_init(&c->owned->combine, c->type, c->op, scalar, c->comm->nranks);
+}
+
+/* Binds a call and, if there is an entry for it, leaves that to the cache. */
+static trncclResult_t call_bind_new(struct call *c, struct call_entry *e,
+                                    const struct call_key *key)
+{
+    TRY(call_bind(c));
+    TRY(call_combine(c));
+    if (!e)
+        return trncclSuccess;
+    entry_clear(e);
+    *e = (struct call_entry){.key = *key,
+                             .program = c->owned->program,
+                             .sched_owned = c->owned->sched,
+                             .combine = c->owned->combine,
+                             .sig = c->sig,
+                             .pins = 1};
+    c->owned->program = NULL;
+    c->owned->sched = NULL;
+    c->entry = e;
+    return trncclSuccess;
 }
 
 /* Makes a call that was bound before, or binds it and keeps it for the next one like it.
@@ -255,29 +295,14 @@ static inline trncclResult_t call_lookup(struct call *c)
     if (__builtin_expect(
             cacheable && e->program && memcmp(&e->key, &key, sizeof key) == 0, 1)) {
         c->program = e->program;
+        c->combine = &e->combine;
         c->sig = e->sig;
         c->entry = e;
         e->pins++;
-        if (c->op == COMBINE_PREMUL)
-            return call_combine(c); /* its scalar may have changed */
-        c->combine = e->combine;
-        return trncclSuccess;
+        /* A scalar may have changed since. */
+        return c->op == COMBINE_PREMUL ? call_combine(c) : trncclSuccess;
     }
-    TRY(call_bind(c));
-    TRY(call_combine(c));
-    if (!cacheable || e->pins)
-        return trncclSuccess;
-    entry_clear(e);
-    *e = (struct call_entry){.key = key,
-                             .program = c->program_owned,
-                             .sched_owned = c->sched_owned,
-                             .combine = c->combine,
-                             .sig = c->sig,
-                             .pins = 1};
-    c->program_owned = NULL;
-    c->sched_owned = NULL;
-    c->entry = e;
-    return trncclSuccess;
+    return call_bind_new(c, cacheable && !e->pins ? e : NULL, &key);
 }
 
 /* ---- running
@@ -309,7 +334,7 @@ static void call_begin(struct exec_task *t)
     struct trncclComm *comm = c->comm;
     struct exec_run *run = t->run;
     run->program = c->program;
-    run->combine = &c->combine;
+    run->combine = c->combine;
     run->sig = c->sig;
     if (c->kind == CALL_COLLECTIVE) {
         c->seq = ++comm->seq;
@@ -358,44 +383,54 @@ static trncclResult_t reserve_scratch(struct trncclComm *comm, size_t nbytes)
     return trncclSuccess;
 }
 
-static inline trncclResult_t call_prepare(struct call *c)
+/* Finds everything the call needs; task is filled for exec_drive. */
+static inline trncclResult_t call_prepare(struct call *c, struct exec_task *task)
 {
     struct trncclComm *comm = c->comm;
     TRY(comm_usable(comm));
     TRY(call_lookup(c));
-    TRY(reserve_scratch(comm, c->program->tmp_nbytes));
+    if (c->program->tmp_nbytes > comm->scratch_nbytes)
+        TRY(reserve_scratch(comm, c->program->tmp_nbytes));
     struct exec_run *run = &comm->run;
     if (c->kind != CALL_COLLECTIVE) {
-        run = c->run_owned = calloc(1, sizeof *run);
+        TRY(call_own(c));
+        run = c->owned->run = calloc(1, sizeof *run);
         if (!run)
             return error_set(trncclSystemError, "out of memory for a %s", c->name);
     }
-    TRY(exec_run_reserve(run, c->program));
-    c->task = (struct exec_task){.run = run,
-                                 .bell = comm->mine,
-                                 .fault = &comm->host->fault,
-                                 .check = call_check,
-                                 .context = c,
-                                 .begin = call_begin,
-                                 .end = call_end};
+    if (!exec_run_fits(run, c->program))
+        TRY(exec_run_reserve(run, c->program));
+    c->task = task;
+    *task = (struct exec_task){.run = run,
+                               .bell = comm->mine,
+                               .fault = &comm->host->fault,
+                               .check = call_check,
+                               .context = c,
+                               .begin = call_begin,
+                               .end = call_end};
     return trncclSuccess;
 }
 
-void call_fini(struct call *c)
+static inline void call_unpin(struct call *c)
 {
     if (c->entry)
         c->entry->pins--;
     c->entry = NULL;
-    exec_program_destroy(c->program_owned);
-    sched_destroy(c->sched_owned);
-    if (c->run_owned) {
-        exec_run_fini(c->run_owned);
-        free(c->run_owned);
+}
+
+void call_fini(struct call *c)
+{
+    call_unpin(c);
+    if (c->owned) {
+        exec_program_destroy(c->owned->program);
+        sched_destroy(c->owned->sched);
+        if (c->owned->run)
+            exec_run_fini(c->owned->run);
+        free(c->owned->run);
+        free(c->owned);
+        c->owned = NULL;
     }
     free(c->arrays);
-    c->program_owned = NULL;
-    c->sched_owned = NULL;
-    c->run_owned = NULL;
     c->arrays = NULL;
 }
 
@@ -456,16 +491,14 @@ static trncclResult_t call_failed(struct call *c, trncclResult_t result, bool be
 trncclResult_t call_run_one(struct call *c)
 {
     turn_wait(c);
-    trncclResult_t result = call_prepare(c);
+    struct exec_task task;
+    trncclResult_t result = call_prepare(c, &task);
     bool begun = result == trncclSuccess;
     if (begun)
-        result = exec_drive(&c->task, 1, &c->comm->patience);
+        result = exec_drive_one(&task, &c->comm->patience);
     if (__builtin_expect(result != trncclSuccess, 0))
         result = call_failed(c, result, begun);
-    if (c->entry) {
-        c->entry->pins--;
-        c->entry = NULL;
-    }
+    call_unpin(c);
     turn_pass(c);
     return result;
 }
@@ -478,8 +511,8 @@ static bool same_queue(const struct call *a, const struct call *b)
            (a->kind == CALL_COLLECTIVE || a->root == b->root);
 }
 
-/* Chains the calls into queues; the head of each is a task. */
-static int make_queues(struct call *list, struct exec_task *tasks, struct call **owners)
+/* Chains the calls into queues; the head of each becomes a task to drive. */
+static int make_queues(struct call *list, struct exec_task *heads)
 {
     int n = 0;
     for (struct call *c = list; c; c = c->next) {
@@ -488,38 +521,31 @@ static int make_queues(struct call *list, struct exec_task *tasks, struct call *
             if (same_queue(b, c))
                 before = b;
         if (before)
-            before->task.next = &c->task;
+            before->task->next = c->task;
+        else
+            c->heads_queue = true;
     }
-    for (struct call *c = list; c; c = c->next) {
-        bool head = true;
-        for (struct call *b = list; b != c && head; b = b->next)
-            head = !same_queue(b, c);
-        if (!head)
-            continue;
-        tasks[n] = c->task;
-        owners[n++] = c;
-    }
+    for (struct call *c = list; c; c = c->next)
+        if (c->heads_queue)
+            heads[n++] = *c->task;
     return n;
 }
 
-static trncclResult_t run_prepared(struct call *list, int ncalls)
+/* tasks has room for one per call and as many again for the heads of queues. */
+static trncclResult_t run_together(struct call *list, int ncalls, struct exec_task *tasks)
 {
-    struct exec_task *tasks = calloc((size_t)ncalls, sizeof *tasks);
-    struct call **owners = calloc((size_t)ncalls, sizeof *owners);
-    trncclResult_t result;
-    if (!tasks || !owners) {
-        result =
-            error_set(trncclSystemError, "out of memory for a group of %d calls", ncalls);
-    } else {
-        int n = make_queues(list, tasks, owners);
-        struct exec_patience patience = list->comm->patience;
-        result = exec_drive(tasks, n, &patience);
-        for (int i = 0; i < n; i++)
-            if (tasks[i].result != trncclSuccess)
-                call_failed(task_call(&tasks[i]), tasks[i].result, true);
+    int n = 0;
+    for (struct call *c = list; c; c = c->next) {
+        trncclResult_t result = call_prepare(c, &tasks[n++]);
+        if (result != trncclSuccess)
+            return comm_note(c->comm, result);
     }
-    free(tasks);
-    free(owners);
+    struct exec_task *heads = tasks + ncalls;
+    n = make_queues(list, heads);
+    trncclResult_t result = exec_drive(heads, n, &list->comm->patience);
+    for (int i = 0; i < n; i++)
+        if (heads[i].result != trncclSuccess)
+            call_failed(task_call(&heads[i]), heads[i].result, true);
     return result;
 }
 
@@ -534,13 +560,13 @@ trncclResult_t call_run_all(struct call *list)
             turn_wait(c);
         ncalls++;
     }
-    for (struct call *c = list; c && result == trncclSuccess; c = c->next) {
-        result = call_prepare(c);
-        if (result != trncclSuccess)
-            comm_note(c->comm, result);
-    }
-    if (result == trncclSuccess && ncalls)
-        result = run_prepared(list, ncalls);
+    struct exec_task *tasks = calloc(2 * (size_t)ncalls + 1, sizeof *tasks);
+    if (!tasks)
+        result =
+            error_set(trncclSystemError, "out of memory for a group of %d calls", ncalls);
+    else if (ncalls)
+        result = run_together(list, ncalls, tasks);
+    free(tasks);
     for (struct call *c = list; c; c = c->next)
         if (c->leads)
             turn_pass(c);

@@ -30,20 +30,19 @@ struct call {
     void *arrays;
     uint64_t ticket; /* of the list's calls on this communicator, kept by the first: */
     bool leads;
+    struct call *next; /* in a group or a stream's batch */
 
     /* From here on: how it is run. */
-    struct exec_task task;
-    struct exec_program *program;
-    struct sched *sched_owned; /* freed with the call */
-    struct exec_program *program_owned;
-    struct exec_run *run_owned; /* sends and receives have a run each */
-    struct call_entry *entry;   /* pinned while the call runs */
-    struct combine combine;
+    bool inplace;
+    bool left_seen; /* the peer waited for had left at the last check */
     uint32_t sig;
     uint64_t seq;
-    bool inplace;
-    bool left_seen;    /* the peer waited for had left at the last check */
-    struct call *next; /* in a group or a stream's batch */
+    struct exec_program *program;
+    const struct combine *combine;
+    struct call_entry *entry; /* of the cache, pinned while the call runs; or it owns: */
+    struct call_owned *owned;
+    struct exec_task *task; /* the caller's, while it runs */
+    bool heads_queue;       /* no earlier call of the list must come first */
 };
 
 /* The calls bound before: schedule, program and kernel by shape. */

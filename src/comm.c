@@ -65,19 +65,17 @@ trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result)
     return result;
 }
 
-trncclResult_t comm_usable(struct trncclComm *c)
+trncclResult_t comm_unusable(struct trncclComm *c)
 {
-    if (__builtin_expect(atomic_load_explicit(&c->aborted, memory_order_relaxed), 0))
+    if (atomic_load(&c->aborted))
         return error_set(trncclAborted, "rank %d: the communicator was aborted", c->rank);
-    if (__builtin_expect(!c->host || c->finalized, 0))
+    if (!c->host || c->finalized)
         return error_set(trncclInvalidUsage, "rank %d: the communicator is %s", c->rank,
                          c->finalized
                              ? "finalized: only trncclCommDestroy may follow"
-                             : "still being created (trncclCommGetAsyncError tells "
-                               "when it is ready)");
-    if (__builtin_expect(atomic_load_explicit(&c->host->fault, memory_order_acquire), 0))
-        return host_fault_error(c->host);
-    return trncclSuccess;
+                             : "still being created (trncclCommGetAsyncError tells when it is "
+                               "ready)");
+    return host_fault_error(c->host);
 }
 
 /* ---- creation

@@ -87,8 +87,19 @@ trncclResult_t comm_allocate(struct trncclComm **out);
 trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args);
 /* Frees everything; tells the others by the goodbye of the links. NULL is allowed. */
 void comm_free(struct trncclComm *c);
-/* trncclSuccess if calls may be made: alive, of this process, not failed. */
-trncclResult_t comm_usable(struct trncclComm *c);
+/* Why comm_usable() refused. */
+trncclResult_t comm_unusable(struct trncclComm *c);
+/* trncclSuccess if calls may be made: created, not finalized, aborted or failed. */
+static inline trncclResult_t comm_usable(struct trncclComm *c)
+{
+    if (__builtin_expect(c->host && !c->finalized &&
+                             !atomic_load_explicit(&c->aborted, memory_order_relaxed) &&
+                             /* Pairs with the store in host_fault. */
+                             !atomic_load_explicit(&c->host->fault, memory_order_acquire),
+                         1))
+        return trncclSuccess;
+    return comm_unusable(c);
+}
 /* Keeps `result`'s text (this thread's) as the communicator's last error; returns result.
  */
 trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result);

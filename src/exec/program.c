@@ -148,6 +148,7 @@ static trncclResult_t bind_step(struct exec_program *p, const struct layout *l,
             continue;
         }
         o->at = (int32_t)used->noffsets;
+        o->offset = layout_chunk(l, ref->space, ref->index).offset;
         for (int j = 0; j < to->npieces; j++)
             p->offsets[used->noffsets++] =
                 layout_chunk(l, ref->space, ref->index + j).offset;
@@ -173,13 +174,16 @@ static size_t space_nbytes(const struct layout *l, enum sched_space space,
  * then need not keep account of them. */
 static void bind_lends(struct exec_program *p, size_t lend_nbytes)
 {
-    for (const struct exec_step *s = p->steps; s < p->steps + p->nsteps; s++) {
+    p->plain = p->nrounds <= 1;
+    for (struct exec_step *s = p->steps; s < p->steps + p->nsteps; s++) {
         if (s->after_drain)
             p->holds[s->after_channel] = true;
-        if ((s->nbytes < p->slice ? s->nbytes : p->slice) * s->npieces < lend_nbytes)
-            continue;
-        p->lends |= s->pure_send || s->source >= 0;
-        p->posts |= s->post_early;
+        size_t share = s->nbytes < p->slice ? s->nbytes : p->slice;
+        bool small = share * (size_t)s->npieces < lend_nbytes;
+        s->plain = small && s->npieces == 1 && s->after_channel < 0 && s->drain == 0;
+        p->plain &= s->plain;
+        p->lends |= !small && (s->pure_send || s->source >= 0);
+        p->posts |= !small && s->post_early;
     }
 }
 

@@ -16,6 +16,7 @@
 struct exec_operand {
     uint8_t space; /* enum sched_space */
     int32_t at;    /* local: index of its npieces offsets; outgoing peer: index in outs */
+    size_t offset; /* local: of its first piece */
     struct transport_conn *conn; /* peer; borrowed from the communicator */
 };
 
@@ -29,7 +30,8 @@ struct exec_step {
     bool pure_receive; /* one peer input, one output, in OUT */
     bool user_outputs; /* every output is the caller's memory */
     bool after_drain;
-    int16_t after_channel;     /* -1: none */
+    bool plain;            /* one piece, too small to be lent, waits for no other step */
+    int16_t after_channel; /* -1: none */
     int32_t after_step, drain; /* steps of the channel, as in sched_step */
     int32_t npieces, pieces;   /* sizes: pieces .. pieces + npieces - 1 of `sizes` */
     size_t nbytes; /* largest piece: the step takes part in a round if it starts
@@ -43,6 +45,7 @@ struct exec_program {
     int32_t nsteps, noperands, nouts;
     int32_t max_in, max_out; /* operands of the widest step */
     size_t tmp_nbytes;
+    bool plain;        /* one round of plain steps: nothing to keep account of */
     bool lends, posts; /* whether some message may be lent, may land by itself */
     bool holds[SCHED_MAX_CHANNELS]; /* another channel waits for what this one has lent */
     size_t total_nbytes;     /* of the larger of IN and OUT: decides about streaming */

@@ -45,6 +45,14 @@ struct exec_blocked {
     const struct transport_conn *conn; /* may be NULL */
 };
 
+/* Whether there is room for the program already. */
+static inline bool exec_run_fits(const struct exec_run *r, const struct exec_program *p)
+{
+    size_t channels = (size_t)p->sched->nchannels;
+    return r->in_capacity >= channels * p->max_in &&
+           r->out_capacity >= channels * p->max_out &&
+           r->lent_capacity >= (size_t)p->noperands + p->nouts;
+}
 /* Makes room for a program of this size; the run must not be active. */
 trncclResult_t exec_run_reserve(struct exec_run *r, const struct exec_program *p);
 void exec_run_fini(struct exec_run *r);

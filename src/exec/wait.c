@@ -141,6 +141,25 @@ static trncclResult_t first_bad(const struct exec_task *tasks, int ntasks)
     return trncclSuccess;
 }
 
+/* Nothing moved: waits a little, longer and longer. */
+static void wait_a_little(struct exec_task *tasks, int ntasks,
+                          const struct exec_patience *p, int32_t *idle)
+{
+    if (++*idle <= p->polls) {
+        relax();
+        return;
+    }
+    bool fault = any_fault(tasks, ntasks);
+    if (fault || *idle % CHECK_EVERY == 0) {
+        uint64_t waited = check_all(tasks, ntasks);
+        if (!fault && waited > p->spin_ns) {
+            sleep_on_bell(tasks, ntasks);
+            return;
+        }
+    }
+    sched_yield();
+}
+
 trncclResult_t exec_drive(struct exec_task *tasks, int ntasks,
                           const struct exec_patience *p)
 {
@@ -152,22 +171,30 @@ trncclResult_t exec_drive(struct exec_task *tasks, int ntasks,
         bool moved = drive_once(tasks, ntasks, &left);
         if (!left)
             return first_bad(tasks, ntasks);
-        if (moved) {
+        if (moved)
+            idle = 0;
+        else
+            wait_a_little(tasks, ntasks, p, &idle);
+    }
+}
+
+trncclResult_t exec_drive_one(struct exec_task *t, const struct exec_patience *p)
+{
+    int32_t idle = 0;
+    t->begin(t);
+    for (;;) {
+        enum exec_state state = exec_run_advance(t->run);
+        if (__builtin_expect(state == EXEC_DONE, 1)) {
+            t->end(t);
+            return trncclSuccess;
+        }
+        if (state == EXEC_MOVED) {
+            t->idle_since_ns = 0;
             idle = 0;
             continue;
         }
-        if (idle++ < p->polls) {
-            relax();
-            continue;
-        }
-        bool fault = any_fault(tasks, ntasks);
-        if (fault || idle % CHECK_EVERY == 0) {
-            uint64_t waited = check_all(tasks, ntasks);
-            if (!fault && waited > p->spin_ns) {
-                sleep_on_bell(tasks, ntasks);
-                continue;
-            }
-        }
-        sched_yield();
+        wait_a_little(t, 1, p, &idle);
+        if (__builtin_expect(t->done, 0))
+            return t->result; /* a check ended it, or it was done on falling asleep */
     }
 }

@@ -43,7 +43,10 @@ struct exec_patience {
 struct exec_patience exec_patience_for(int nranks, int64_t spin_us);
 /* Begins all tasks and advances them until each is done. Returns the first bad result,
  * else trncclSuccess. */
+/* The same for one task without `next`: the fastest path. */
 trncclResult_t exec_drive(struct exec_task *tasks, int ntasks,
                           const struct exec_patience *p);
+/* The same for one task without `next`: the fastest path. */
+trncclResult_t exec_drive_one(struct exec_task *task, const struct exec_patience *p);
 
 #endif
