@@ -5,8 +5,7 @@
 #include "group.h"
 #include "stream.h"
 
-/* ---- checks
- * ---------------------------------------------------------------------------- */
+/* ---- checks ---- */
 
 static trncclResult_t check_comm(const struct call *c)
 {
@@ -106,8 +105,7 @@ static trncclResult_t check_overlap(const struct call *c, size_t in_blocks,
     return trncclSuccess;
 }
 
-/* ---- the shape shared by all
- * ----------------------------------------------------------- */
+/* ---- the shape shared by all ---- */
 
 /* How many blocks of `count` elements the buffers have on this rank, and which of them
  * lie on each other in place. */
@@ -153,8 +151,7 @@ static inline struct call call_of(const char *name, enum sched_coll coll,
                          .op = COMBINE_COPY};
 }
 
-/* ---- all ranks alike
- * ------------------------------------------------------------------- */
+/* ---- all ranks alike ---- */
 
 static trncclResult_t all_reduce_check(struct call *c, trncclRedOp_t op,
                                        trncclStream_t stream)
@@ -236,8 +233,7 @@ trncclResult_t trncclBarrier(trncclComm_t comm, trncclStream_t stream)
     return run(&c, checked, stream);
 }
 
-/* ---- with a root
- * ----------------------------------------------------------------------- */
+/* ---- with a root ---- */
 
 /* in and out: blocks on the root and on the other ranks. */
 static trncclResult_t rooted_check(struct call *c, const struct shape *on_root,
@@ -326,8 +322,7 @@ trncclResult_t trncclScatter(const void *sendbuff, void *recvbuff, size_t recvco
     return run(&c, scatter_check(&c, stream), stream);
 }
 
-/* ---- point to point
- * -------------------------------------------------------------------- */
+/* ---- point to point ---- */
 
 static trncclResult_t p2p_check(struct call *c, const struct shape *s,
                                 trncclStream_t stream)
@@ -414,8 +409,7 @@ trncclResult_t trncclPermute(const void *sendbuff, void *recvbuff, size_t count,
     return run(&c, permute_check(&c, pairs, npairs, stream), stream);
 }
 
-/* ---- v-forms
- * --------------------------------------------------------------------------- */
+/* ---- v-forms ---- */
 
 /* What a v-form is given: per-rank counts and displacements of one or both buffers. */
 struct vectors {

@@ -98,8 +98,7 @@ trncclResult_t trncclCommGetAlgorithm(trncclComm_t comm, const char **name)
     return trncclSuccess;
 }
 
-/* ---- creation
- * -------------------------------------------------------------------------- */
+/* ---- creation ---- */
 
 trncclResult_t trncclGetUniqueId(trncclUniqueId *id)
 {
@@ -275,8 +274,7 @@ static trncclResult_t init_rank(const struct init *init, trncclComm_t *comm)
     return init->blocking ? trncclSuccess : trncclInProgress;
 }
 
-/* ---- creation inside a group: one thread per rank, started at its end
- * ------------------ */
+/* ---- creation inside a group: one thread per rank, started at its end ---- */
 
 struct pending {
     struct init init;
@@ -426,8 +424,7 @@ trncclResult_t trncclCommInitAll(trncclComm_t *comms, int ndev, const int *devli
     return result;
 }
 
-/* ---- end
- * ------------------------------------------------------------------------------- */
+/* ---- end ---- */
 
 /* Waits for creation in the background and for queued calls. */
 static void settle(struct trncclComm *c)
@@ -484,8 +481,7 @@ trncclResult_t trncclCommAbort(trncclComm_t comm)
     return trncclSuccess;
 }
 
-/* ---- split
- * ----------------------------------------------------------------------------- */
+/* ---- split ---- */
 
 struct split_choice {
     int32_t color, key;

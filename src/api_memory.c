@@ -20,8 +20,7 @@ trncclResult_t trncclMemFree(void *ptr)
     return ptr ? alloc_destroy(ptr) : trncclSuccess;
 }
 
-/* ---- registration
- * ---------------------------------------------------------------------- */
+/* ---- registration ---- */
 
 #define REGISTRATION_MAGIC 0x72656769 /* "regi" */
 
@@ -120,8 +119,7 @@ trncclResult_t trncclCommWindowDeregister(trncclComm_t comm, trncclWindow_t win)
     return registration_destroy("trncclCommWindowDeregister", comm, win);
 }
 
-/* ---- pre-multiplied sums
- * --------------------------------------------------------------- */
+/* ---- pre-multiplied sums ---- */
 
 static trncclResult_t redop_check(const char *name, trncclComm_t comm)
 {

@@ -11,8 +11,7 @@
  * cache. */
 #define STREAM_NBYTES ((size_t)8 << 20)
 
-/* ---- the cache
- * ------------------------------------------------------------------------- */
+/* ---- the cache ---- */
 
 #define CACHE_ENTRIES 64 /* power of two */
 
@@ -78,8 +77,7 @@ static inline struct call_key call_key(const struct call *c)
                              .inplace = c->inplace};
 }
 
-/* ---- shapes
- * ---------------------------------------------------------------------------- */
+/* ---- shapes ---- */
 
 /* Whether the call is in place, as its collective defines it. */
 static inline bool call_inplace(const struct call *c)
@@ -160,8 +158,7 @@ static size_t call_block_nbytes(const struct call *c)
     return total / (size_t)c->comm->nranks * size;
 }
 
-/* ---- binding
- * --------------------------------------------------------------------------- */
+/* ---- binding ---- */
 
 /* What a call has that the cache does not keep for it. */
 struct call_owned {
@@ -305,8 +302,7 @@ static inline trncclResult_t call_lookup(struct call *c)
     return call_bind_new(c, cacheable && !e->pins ? e : NULL, &key);
 }
 
-/* ---- running
- * --------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static inline void write_record(struct call *c)
 {
@@ -434,8 +430,7 @@ void call_fini(struct call *c)
     c->arrays = NULL;
 }
 
-/* ---- turns
- * ----------------------------------------------------------------------------- */
+/* ---- turns ---- */
 
 static bool first_of_comm(const struct call *list, const struct call *c)
 {

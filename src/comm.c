@@ -78,8 +78,7 @@ trncclResult_t comm_unusable(struct trncclComm *c)
     return host_fault_error(c->host);
 }
 
-/* ---- creation
- * -------------------------------------------------------------------------- */
+/* ---- creation ---- */
 
 static int cores_of_process(void)
 {
@@ -320,8 +319,7 @@ trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args)
     return result;
 }
 
-/* ---- connections
- * ----------------------------------------------------------------------- */
+/* ---- connections ---- */
 
 trncclResult_t comm_conn(struct trncclComm *c, int peer, int channel, bool outgoing,
                          struct transport_conn **out)

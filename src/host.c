@@ -15,8 +15,7 @@
 
 #define HELLO_MAGIC 0x74726e68u
 
-/* ---- who we are
- * ------------------------------------------------------------------------ */
+/* ---- who we are ---- */
 
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t process_id[16];
@@ -62,8 +61,7 @@ trncclResult_t host_identify(struct host_hello *hello)
     return host_id(hello->host);
 }
 
-/* ---- the fault
- * ------------------------------------------------------------------------- */
+/* ---- the fault ---- */
 
 static void wake_local_ranks(struct host *h)
 {
@@ -120,8 +118,7 @@ static void on_link_event(void *context, int process, pid_t pid, enum links_even
     host_fault(h, trncclRemoteError, false, text);
 }
 
-/* ---- making one
- * ------------------------------------------------------------------------ */
+/* ---- making one ---- */
 
 /* Communicators being created or in use by several ranks of this process. */
 struct host_entry {

@@ -41,8 +41,7 @@ struct trncclStream {
     char error_text[ERROR_TEXT_BYTES];
 };
 
-/* ---- events
- * ---------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 static trncclResult_t event_check(trncclEvent_t e)
 {
@@ -160,8 +159,7 @@ trncclResult_t trncclEventElapsedTime(float *ms, trncclEvent_t start, trncclEven
     return trncclSuccess;
 }
 
-/* ---- the stream's thread
- * --------------------------------------------------------------- */
+/* ---- the stream's thread ---- */
 
 void stream_free_calls(struct call *list)
 {
@@ -233,8 +231,7 @@ static void *stream_main(void *argument)
     return NULL;
 }
 
-/* ---- the queue
- * ------------------------------------------------------------------------- */
+/* ---- the queue ---- */
 
 trncclResult_t stream_check(trncclStream_t s)
 {

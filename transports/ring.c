@@ -4,8 +4,7 @@
 
 enum ring_kind { RING_INLINE = 1, RING_SLOT, RING_LENT, RING_LANDED };
 
-/* ---- making connections
- * ---------------------------------------------------------------- */
+/* ---- making connections ---- */
 
 trncclResult_t ring_open(const struct transport_env *env, const struct transport_ops *ops,
                          const struct ring_memory *memory, struct transport **out)
@@ -68,8 +67,7 @@ trncclResult_t ring_connect(struct transport *transport, int peer, int channel,
     return trncclSuccess;
 }
 
-/* ---- sending
- * --------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 /* Whether message c->next may be in flight with `room` messages ahead of it unreleased.
  */
@@ -156,8 +154,7 @@ bool ring_drained(struct transport_conn *base, uint32_t message)
     return (int32_t)(c->released_seen - message) > 0;
 }
 
-/* ---- receiving
- * ------------------------------------------------------------------------- */
+/* ---- receiving ---- */
 
 void ring_post(struct transport_conn *base, uint32_t message, void *dst, size_t nbytes,
                const struct mem_region *region)

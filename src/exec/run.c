@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- storage
- * --------------------------------------------------------------------------- */
+/* ---- storage ---- */
 
 static trncclResult_t grow(void **array, size_t *capacity, size_t needed, size_t elem)
 {
@@ -37,8 +36,7 @@ void exec_run_fini(struct exec_run *r)
     *r = (struct exec_run){0};
 }
 
-/* ---- small questions
- * ------------------------------------------------------------------- */
+/* ---- small questions ---- */
 
 /* Bytes of a piece that belong to a round. */
 static inline size_t share(size_t nbytes, size_t offset, size_t slice)
@@ -65,8 +63,7 @@ static inline char *local_address(const struct exec_run *r, const struct exec_op
     return r->base[o->space] + r->program->offsets[o->at + piece] + offset;
 }
 
-/* ---- conditions of a step
- * -------------------------------------------------------------- */
+/* ---- conditions of a step ---- */
 
 /* Whether the step that must come first, on another channel, has completed in this round.
  */
@@ -107,8 +104,7 @@ static bool may_write(const struct exec_run *r, int channel, const struct exec_s
     return true;
 }
 
-/* ---- rounds
- * ---------------------------------------------------------------------------- */
+/* ---- rounds ---- */
 
 /* Names the landing places of all receives that may land before their step is reached. */
 static void post_early(struct exec_run *r, int channel)
@@ -166,12 +162,12 @@ void exec_run_start(struct exec_run *r)
             continue;
         }
         r->nleft++;
-        round_begin(r, i);
+        if (!p->plain)
+            round_begin(r, i);
     }
 }
 
-/* ---- one step
- * -------------------------------------------------------------------------- */
+/* ---- one step ---- */
 
 /* Gets hold of every operand, going on where the last attempt stopped. False: not yet. */
 static inline bool step_acquire(struct exec_run *r, struct exec_channel *c,
@@ -334,11 +330,67 @@ static inline bool step_try(struct exec_run *r, int channel, const struct exec_s
     return true;
 }
 
-/* ---- the run
- * --------------------------------------------------------------------------- */
+/* ---- plain steps: what small messages come down to ---- */
+
+/* A step that waits for nothing but its operands and lends nothing: most calls of
+ * training and every latency test. Does what step_try does with all that left out. */
+static inline bool plain_step_try(struct exec_run *r, struct exec_channel *c,
+                                  const struct exec_step *s, const void **in, void **out)
+{
+    const struct exec_operand *o = r->program->operands + s->first;
+    const size_t nbytes = s->nbytes;
+    const int nin = s->nin, nout = s->nout;
+    const uint32_t sig = r->sig;
+    int k = c->nready;
+    for (; k < nin; k++) {
+        if (o[k].space != SCHED_PEER)
+            in[k] = r->base[o[k].space] + o[k].offset;
+        else if (!(in[k] = o[k].conn->ops->peek(o[k].conn, nbytes, sig)))
+            break;
+    }
+    for (; k >= nin && k < nin + nout; k++) {
+        if (o[k].space != SCHED_PEER)
+            out[k - nin] = r->base[o[k].space] + o[k].offset;
+        else if (!(out[k - nin] = o[k].conn->ops->reserve(o[k].conn, nbytes, NULL, NULL)))
+            break;
+    }
+    c->nready = k;
+    if (k < nin + nout)
+        return false;
+    step_combine(r, s, in, out, nout, nbytes);
+    for (int i = nin; i < nin + nout; i++)
+        if (o[i].space == SCHED_PEER)
+            o[i].conn->ops->commit(o[i].conn, nbytes, sig);
+    for (int i = 0; i < nin; i++)
+        if (o[i].space == SCHED_PEER)
+            o[i].conn->ops->release(o[i].conn);
+    c->nready = 0;
+    return true;
+}
+
+static __attribute__((noinline)) bool plain_channel_advance(struct exec_run *r,
+                                                            int channel)
+{
+    const struct exec_program *p = r->program;
+    const struct sched_channel *ch = &p->sched->channels[channel];
+    struct exec_channel *c = &r->channels[channel];
+    const void **in = r->in + (size_t)channel * p->max_in;
+    void **out = r->out + (size_t)channel * p->max_out;
+    const int first = c->step;
+    for (; c->step < ch->nsteps; c->step++) {
+        const struct exec_step *s = &p->steps[ch->first + c->step];
+        if (s->nbytes && !plain_step_try(r, c, s, in, out))
+            return c->step > first;
+    }
+    c->round = 1;
+    r->nleft--;
+    return true;
+}
+
+/* ---- the run ---- */
 
 /* Advances one channel as far as it goes. */
-static inline bool channel_advance(struct exec_run *r, int channel)
+static __attribute__((noinline)) bool channel_advance(struct exec_run *r, int channel)
 {
     const struct exec_program *p = r->program;
     const struct sched_channel *ch = &p->sched->channels[channel];
@@ -386,7 +438,7 @@ enum exec_state exec_run_advance(struct exec_run *r)
     if (r->nleft) {
         for (int i = 0; i < p->sched->nchannels; i++)
             if (r->channels[i].round < p->nrounds)
-                moved |= channel_advance(r, i);
+                moved |= p->plain ? plain_channel_advance(r, i) : channel_advance(r, i);
     }
     if (r->nleft)
         return moved ? EXEC_MOVED : EXEC_BLOCKED;
@@ -395,8 +447,7 @@ enum exec_state exec_run_advance(struct exec_run *r)
     return moved ? EXEC_MOVED : EXEC_BLOCKED;
 }
 
-/* ---- what it waits for
- * ----------------------------------------------------------------- */
+/* ---- what it waits for ---- */
 
 static struct exec_blocked blocked_step(const struct exec_run *r, int channel)
 {

@@ -23,8 +23,7 @@ struct plan {
     struct plan_entry *entries;
 };
 
-/* ---- forced algorithms
- * ----------------------------------------------------------------- */
+/* ---- forced algorithms ---- */
 
 static trncclResult_t unknown_algo(const char *coll, const char *name, size_t length)
 {
@@ -94,8 +93,7 @@ static trncclResult_t parse_forced(struct plan *p, const char *text)
     return trncclSuccess;
 }
 
-/* ---- the cache
- * ------------------------------------------------------------------------- */
+/* ---- the cache ---- */
 
 trncclResult_t plan_create(const struct plan_args *args, struct plan **out)
 {

@@ -87,7 +87,7 @@ trncclResult_t structure_check_shape(struct model *m, int32_t rank)
     return check_blocks(m, rank);
 }
 
-/* ---- One step ---------------------------------------------------------------------- */
+/* ---- One step ---- */
 
 static bool run_in_range(const struct model_rank *r, int space, int32_t chunk, int32_t n)
 {
