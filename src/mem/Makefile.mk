@@ -36,3 +36,9 @@ libcombine_avx512_la_CFLAGS = $(combine_cflags) -mavx2 -mf16c -mavx512f -mavx512
 	-mavx512vl -mavx512dq
 libtrnccl_core_la_LIBADD += libcombine_avx2.la libcombine_avx512.la
 endif
+
+check_PROGRAMS += tests/unit/test_mem_combine
+tests_unit_test_mem_combine_SOURCES = tests/unit/test_mem_combine.c \
+	tests/support/combine_oracle.c tests/support/combine_oracle.h \
+	tests/support/combine_sets.h
+tests_unit_test_mem_combine_LDADD = $(TEST_LIBS)
