@@ -26,7 +26,7 @@ libcombine_portable_la_SOURCES = src/mem/combine_portable.c $(combine_sources)
 libcombine_portable_la_CFLAGS = $(combine_cflags)
 libtrnccl_core_la_LIBADD += libcombine_portable.la
 
-EXTRA_DIST += src/mem/combine_f16c.h
+EXTRA_DIST += docs/arithmetic.md src/mem/combine_f16c.h
 if TARGET_X86_64
 noinst_LTLIBRARIES += libcombine_avx2.la libcombine_avx512.la
 libcombine_avx2_la_SOURCES = src/mem/combine_avx2.c $(combine_sources)
@@ -42,3 +42,14 @@ tests_unit_test_mem_combine_SOURCES = tests/unit/test_mem_combine.c \
 	tests/support/combine_oracle.c tests/support/combine_oracle.h \
 	tests/support/combine_sets.h
 tests_unit_test_mem_combine_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_mem_combine_copy
+tests_unit_test_mem_combine_copy_SOURCES = tests/unit/test_mem_combine_copy.c \
+	tests/support/combine_sets.h
+tests_unit_test_mem_combine_copy_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_mem_combine_values
+tests_unit_test_mem_combine_values_SOURCES = tests/unit/test_mem_combine_values.c \
+	tests/support/combine_oracle.c tests/support/combine_oracle.h \
+	tests/support/combine_sets.h
+tests_unit_test_mem_combine_values_LDADD = $(TEST_LIBS)
