@@ -28,7 +28,7 @@ perf_libperf_la_CPPFLAGS = $(AM_CPPFLAGS) -DPERF_MODULE_DIR='"$(pkglibdir)"'
 perf_libperf_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 perf_libperf_la_LIBADD = $(JANSSON_LIBS) -lm -ldl
 
-EXTRA_PROGRAMS += trn-collective-perf
+bin_PROGRAMS += trn-collective-perf
 trn_collective_perf_SOURCES = perf/main.c
 trn_collective_perf_LDADD = perf/libperf.la libtrnccl.la
 
@@ -40,6 +40,8 @@ trnccl_perf_mpi_la_CFLAGS = $(AM_CFLAGS) $(MPI_CFLAGS)
 trnccl_perf_mpi_la_LIBADD = $(MPI_LIBS)
 trnccl_perf_mpi_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
 endif
+
+dist_man_MANS += docs/man/trn-collective-perf.1
 
 # Tests. Those that run the tool's code link a stand-in for the library, tests/perf.
 PERF_TEST_LIBS = perf/libperf.la $(CMOCKA_LIBS) $(JANSSON_LIBS) -lm

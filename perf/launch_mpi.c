@@ -76,14 +76,21 @@ static void gather(void *context, const void *mine, void *all, size_t nbytes)
         fail_with("MPI_Allgather of %zu bytes failed", nbytes);
 }
 
+struct mpi_sink {
+    const struct mpi_module *module;
+    int rank;
+};
+
+/* The first to speak ends all, so that the reason appears once: a rank that only echoes
+ * another's end waits for that one, and among equals the lowest rank speaks. */
 static void say(void *context, const char *sentence, int secondary)
 {
-    const struct mpi_module *module = context;
-    if (secondary)
-        usleep(150 * 1000); /* the rank that caused it speaks first and ends us */
+    const struct mpi_sink *sink = context;
+    int place = sink->rank < 20 ? sink->rank : 20;
+    usleep((useconds_t)((secondary ? 150 : 0) + 25 * place) * 1000);
     fprintf(stderr, PERF_NAME ": %s\n", sentence);
     fflush(stderr);
-    module->abort(PERF_EXIT_FAILED);
+    sink->module->abort(PERF_EXIT_FAILED);
     _exit(PERF_EXIT_FAILED);
 }
 
@@ -103,9 +110,11 @@ int launch_mpi(const struct options *o, launch_body body, int expected)
                                 .proc = rank,
                                 .allgather = gather,
                                 .context = (void *)(uintptr_t)module};
-    fail_sink_set(say, (void *)(uintptr_t)module);
+    struct mpi_sink sink = {module, rank};
+    fail_sink_set(say, &sink);
     int status = body(o, &l);
     module->finalize();
+    fail_sink_set(NULL, NULL);
     return status;
 }
 
