@@ -43,6 +43,29 @@ endif
 
 dist_man_MANS += docs/man/trn-collective-perf.1
 
+# make bench: one interleaved comparison with Debian's Open MPI and MPICH, as far as their
+# compilers are there. BENCH_FLAGS="--quick" for a look.
+EXTRA_PROGRAMS += bench-trnccl
+CLEANFILES += bench-trnccl$(EXEEXT) bench-openmpi bench-mpich
+bench_trnccl_SOURCES = perf/bench/driver.c perf/bench/library.h \
+	perf/bench/library_trnccl.c perf/bench/line.c perf/bench/line.h
+bench_trnccl_LDADD = perf/libperf.la libtrnccl.la
+
+bench_mpi_sources = perf/bench/driver.c perf/bench/library_mpi.c perf/bench/line.c
+EXTRA_DIST += perf/bench-peers perf/bench/library_mpi.c
+bench_mpi_build = cd $(srcdir) && $$mpicc -std=gnu11 -O2 -D_GNU_SOURCE -I. \
+	$(bench_mpi_sources) -o $(abs_builddir)/$@
+
+bench-openmpi: $(bench_mpi_sources) perf/bench/library.h perf/bench/line.h
+	$(AM_V_CCLD)if mpicc=$$(command -v mpicc.openmpi); then $(bench_mpi_build); fi
+
+bench-mpich: $(bench_mpi_sources) perf/bench/library.h perf/bench/line.h
+	$(AM_V_CCLD)if mpicc=$$(command -v mpicc.mpich); then $(bench_mpi_build); fi
+
+.PHONY: bench
+bench: all bench-trnccl$(EXEEXT) bench-openmpi bench-mpich
+	$(srcdir)/perf/bench-peers --dir $(builddir) $(BENCH_FLAGS)
+
 # Tests. Those that run the tool's code link a stand-in for the library, tests/perf.
 PERF_TEST_LIBS = perf/libperf.la $(CMOCKA_LIBS) $(JANSSON_LIBS) -lm
 perf_stand_in = tests/perf/fake_trnccl.c tests/perf/fake_trnccl.h
