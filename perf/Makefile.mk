@@ -102,3 +102,6 @@ tests_unit_test_perf_stats_LDADD = $(PERF_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_perf_sweep
 tests_unit_test_perf_sweep_SOURCES = tests/unit/test_perf_sweep.c $(perf_stand_in)
 tests_unit_test_perf_sweep_LDADD = $(PERF_TEST_LIBS)
+
+# The tool itself on the library itself.
+dist_check_SCRIPTS += tests/scripts/perf-tool
