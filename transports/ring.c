@@ -24,8 +24,10 @@ void ring_close(struct transport *transport)
     struct ring_transport *t = (struct ring_transport *)transport;
     if (!t)
         return;
-    for (int i = 0; i < t->nconns; i++)
+    for (int i = 0; i < t->nconns; i++) {
+        free(t->conns[i]->bounce);
         free(t->conns[i]);
+    }
     free(t->conns);
     free(t);
 }
@@ -161,6 +163,9 @@ void ring_post(struct transport_conn *base, uint32_t message, void *dst, size_t 
 {
     struct ring_conn *c = (struct ring_conn *)base;
     if (nbytes < c->env->lend_nbytes || message - base->next >= SEGMENT_CELLS)
+        return;
+    /* A peer can write only where it can map. */
+    if (!region && !(base->ops->caps & TRANSPORT_ANY_MEMORY))
         return;
     uint64_t id, offset;
     if (!c->memory->describe(c, dst, nbytes, region, &id, &offset))

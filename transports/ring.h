@@ -40,6 +40,8 @@ struct ring_conn {
         uint32_t message; /* number + 1; 0: never */
         void *dst;
     } landing[SEGMENT_CELLS]; /* incoming: where message m was posted, by m % 16 */
+    char *bounce; /* incoming: owned; where a transport that must copy puts a lent message
+                   */
     const struct ring_memory *memory;
     struct transport *transport;
     const struct transport_env *env;
