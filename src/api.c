@@ -65,7 +65,9 @@ static trncclResult_t check_op_type(const struct call *c)
         return trncclSuccess; /* defined for every type */
     struct combine k;
     static const uint8_t zero[8];
-    return combine_init(&k, c->type, c->op, zero, c->comm->nranks);
+    trncclResult_t result = combine_init(&k, c->type, c->op, zero, c->comm->nranks);
+    return result == trncclSuccess ? result
+                                   : error_set(result, "%s: %s", c->name, error_text());
 }
 
 static trncclResult_t check_rank(const struct call *c, const char *what)
@@ -121,7 +123,7 @@ static trncclResult_t submit(struct call *c, const struct shape *s, trncclStream
     TRY(check_buffer(c, "recvbuff", c->recv, used && s->out));
     TRY(check_overlap(c, s->in, s->out, s->inplace_in, s->inplace_out));
     if (stream)
-        TRY(stream_check(stream));
+        TRY(stream_check(c->name, stream));
     return trncclSuccess;
 }
 
@@ -229,7 +231,7 @@ trncclResult_t trncclBarrier(trncclComm_t comm, trncclStream_t stream)
                             trncclUint8, comm);
     trncclResult_t checked = check_comm(&c);
     if (checked == trncclSuccess && stream)
-        checked = stream_check(stream);
+        checked = stream_check(c.name, stream);
     return run(&c, checked, stream);
 }
 
@@ -263,7 +265,10 @@ trncclResult_t trncclBroadcast(const void *sendbuff, void *recvbuff, size_t coun
 trncclResult_t trncclBcast(void *buff, size_t count, trncclDataType_t datatype, int root,
                            trncclComm_t comm, trncclStream_t stream)
 {
-    return trncclBroadcast(buff, buff, count, datatype, root, comm, stream);
+    struct call c =
+        call_of("trncclBcast", SCHED_BROADCAST, buff, buff, count, datatype, comm);
+    c.root = root;
+    return run(&c, broadcast_check(&c, stream), stream);
 }
 
 static trncclResult_t reduce_check(struct call *c, trncclRedOp_t op,
@@ -456,6 +461,56 @@ static trncclResult_t check_vector(const struct call *c, const char *what,
     return trncclSuccess;
 }
 
+/* The bytes of block i: [*from, *to). */
+static void block_of(const struct call *c, const void *buffer, const size_t *counts,
+                     const size_t *displs, int i, uintptr_t *from, uintptr_t *to)
+{
+    size_t size = combine_type_nbytes(c->type);
+    *from = (uintptr_t)buffer + (displs ? displs[i] * size : 0);
+    *to = *from + (counts ? counts[i] : c->count) * size;
+}
+
+/* Whether block i of sendbuff and block j of recvbuff share bytes, and not all of them in
+ * place: then i == j (or there is only one block) and both begin at the same byte. */
+static bool blocks_overlap(const struct call *c, int i, int j)
+{
+    uintptr_t in, in_end, out, out_end;
+    block_of(c, c->send, c->scounts, c->sdispls, i, &in, &in_end);
+    block_of(c, c->recv, c->rcounts, c->rdispls, j, &out, &out_end);
+    bool inplace =
+        in == out && (c->scounts ? i : j) == c->comm->rank && !(c->scounts && c->rcounts);
+    return in < out_end && out < in_end && in < in_end && out < out_end && !inplace;
+}
+
+/* The same for all blocks; a buffer without counts is one block. */
+static trncclResult_t check_vectors_overlap(const struct call *c)
+{
+    int n = c->comm->nranks, nin = c->scounts ? n : 1, nout = c->rcounts ? n : 1;
+    if (!c->send || !c->recv || (!c->scounts && !c->rcounts))
+        return trncclSuccess;
+    uintptr_t low[2] = {UINTPTR_MAX, UINTPTR_MAX}, high[2] = {0, 0}, from, to;
+    for (int i = 0; i < nin + nout; i++) {
+        int out = i >= nin;
+        block_of(c, out ? c->recv : c->send, out ? c->rcounts : c->scounts,
+                 out ? c->rdispls : c->sdispls, out ? i - nin : i, &from, &to);
+        if (from == to)
+            continue;
+        low[out] = from < low[out] ? from : low[out];
+        high[out] = to > high[out] ? to : high[out];
+    }
+    if (low[0] >= high[1] || low[1] >= high[0])
+        return trncclSuccess;
+    for (int i = 0; i < nin; i++)
+        for (int j = 0; j < nout; j++)
+            if (blocks_overlap(c, i, j))
+                return error_set(trncclInvalidArgument,
+                                 "%s: block %d of sendbuff %p and block %d of recvbuff "
+                                 "%p overlap, and not as this collective's in place "
+                                 "form does",
+                                 c->name, i, c->send, j, c->recv);
+    return trncclSuccess;
+}
+
 static trncclResult_t vectors_check(struct call *c, const struct vectors *v,
                                     trncclStream_t stream)
 {
@@ -463,7 +518,7 @@ static trncclResult_t vectors_check(struct call *c, const struct vectors *v,
     c->v = true;
     TRY(check_count(c, 1));
     if (stream)
-        TRY(stream_check(stream));
+        TRY(stream_check(c->name, stream));
     size_t *at = c->arrays = malloc(4 * (size_t)n * sizeof *at);
     if (!at)
         return error_set(trncclSystemError, "out of memory for the counts of %d ranks",
@@ -471,7 +526,8 @@ static trncclResult_t vectors_check(struct call *c, const struct vectors *v,
     at = copy_vector(at, v->scounts, v->sdispls, n, &c->scounts, &c->sdispls);
     copy_vector(at, v->rcounts, v->rdispls, n, &c->rcounts, &c->rdispls);
     TRY(check_vector(c, "send", c->scounts, c->sdispls, c->send));
-    return check_vector(c, "recv", c->rcounts, c->rdispls, c->recv);
+    TRY(check_vector(c, "recv", c->rcounts, c->rdispls, c->recv));
+    return check_vectors_overlap(c);
 }
 
 static trncclResult_t check_array(const struct call *c, const char *what,

@@ -108,12 +108,16 @@ trncclResult_t trncclGetUniqueId(trncclUniqueId *id)
     return boot_unique_id(id);
 }
 
+#define CONFIG_OLDEST 100 /* version 0.1.0 was the first */
+
 static trncclResult_t check_config(const char *name, const trncclConfig_t *config)
 {
-    if (config->magic != TRNCCL_CONFIG_MAGIC || config->size < sizeof(size_t) + 8)
+    if (config->magic != TRNCCL_CONFIG_MAGIC || config->size < sizeof(size_t) + 8 ||
+        config->version < CONFIG_OLDEST)
         return error_set(trncclInvalidArgument,
-                         "%s: config was not initialised with TRNCCL_CONFIG_INITIALIZER",
-                         name);
+                         "%s: config was not initialised with TRNCCL_CONFIG_INITIALIZER: "
+                         "size %zu, magic 0x%x, version %u",
+                         name, config->size, config->magic, config->version);
     if (config->size > sizeof *config)
         return error_set(
             trncclInvalidArgument,
@@ -138,6 +142,27 @@ static trncclResult_t pick_int(const char *name, const char *field, int value,
     return trncclSuccess;
 }
 
+static trncclResult_t check_flag(const char *name, const char *field, int value)
+{
+    if (value != TRNCCL_CONFIG_UNDEF_INT && value != 0 && value != 1)
+        return error_set(trncclInvalidArgument, "%s: config.%s is %d, expected 0 or 1",
+                         name, field, value);
+    return trncclSuccess;
+}
+
+/* Checks a config, which may be NULL or of an older, shorter header, and copies it over
+ * the initialised *out. */
+static trncclResult_t take_config(const char *name, const trncclConfig_t *given,
+                                  trncclConfig_t *out)
+{
+    if (!given)
+        return trncclSuccess;
+    TRY(check_config(name, given));
+    memcpy(out, given, given->size);
+    TRY(check_flag(name, "blocking", out->blocking));
+    return check_flag(name, "splitShare", out->splitShare);
+}
+
 struct init {
     struct comm_args args;
     bool blocking;
@@ -152,10 +177,7 @@ static trncclResult_t init_check(const char *name, trncclComm_t *comm, int nrank
     TRY(settings_load());
     if (!comm)
         return error_set(trncclInvalidArgument, "%s: comm is NULL", name);
-    if (given) {
-        TRY(check_config(name, given));
-        memcpy(&config, given, given->size);
-    }
+    TRY(take_config(name, given, &config));
     if (nranks < 1 || nranks > SCHED_MAX_RANKS)
         return error_set(trncclInvalidArgument, "%s: nranks is %d, expected 1 to %d",
                          name, nranks, SCHED_MAX_RANKS);
@@ -166,11 +188,6 @@ static trncclResult_t init_check(const char *name, trncclComm_t *comm, int nrank
         return error_set(trncclInvalidArgument,
                          "%s: %d unique ids at %p, expected 1 to %d of them", name, nids,
                          (const void *)ids, nranks);
-    if (config.blocking != TRNCCL_CONFIG_UNDEF_INT && config.blocking != 0 &&
-        config.blocking != 1)
-        return error_set(trncclInvalidArgument,
-                         "%s: config.blocking is %d, expected 0 or 1", name,
-                         config.blocking);
     out->blocking = config.blocking != 0;
     out->args = (struct comm_args){
         .nranks = nranks,
@@ -538,6 +555,8 @@ trncclResult_t trncclCommSplit(trncclComm_t comm, int color, int key,
                                          "trncclCommSplit cannot be part of a group: it "
                                          "blocks until every rank has called it"));
     TRY(comm_note(comm, comm_usable(comm)));
+    trncclConfig_t checked = TRNCCL_CONFIG_INITIALIZER;
+    TRY(comm_note(comm, take_config("trncclCommSplit", config, &checked)));
     size_t n = (size_t)comm->nranks;
     struct split_choice *choices = calloc(n, sizeof *choices);
     trncclUniqueId *ids = calloc(n, sizeof *ids);

@@ -3,21 +3,28 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "call.h"
+#include "group.h"
 #include "mem/alloc.h"
 #include "util/settings.h"
+
+/* Puts the function's name before the sentence of a failure below. */
+static trncclResult_t named(const char *name, trncclResult_t result)
+{
+    return result == trncclSuccess ? result
+                                   : error_set(result, "%s: %s", name, error_text());
+}
 
 trncclResult_t trncclMemAlloc(void **ptr, size_t nbytes)
 {
     if (!ptr)
         return error_set(trncclInvalidArgument, "trncclMemAlloc: ptr is NULL");
     TRY(settings_load());
-    return alloc_create(ptr, nbytes);
+    return named("trncclMemAlloc", alloc_create(ptr, nbytes));
 }
 
 trncclResult_t trncclMemFree(void *ptr)
 {
-    return ptr ? alloc_destroy(ptr) : trncclSuccess;
+    return ptr ? named("trncclMemFree", alloc_destroy(ptr)) : trncclSuccess;
 }
 
 /* ---- registration ---- */
@@ -32,19 +39,20 @@ struct registration {
     trncclComm_t comm;
 };
 
-static trncclResult_t check_range(const char *name, trncclComm_t comm, const void *buff,
-                                  size_t nbytes, const void *out)
+static trncclResult_t check_range(const char *name, const char *what, trncclComm_t comm,
+                                  const void *buff, size_t nbytes, const void *out)
 {
     if (!comm || comm->magic != COMM_MAGIC)
         return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
                          name, (void *)comm);
+    trncclResult_t result = comm_usable(comm);
     if (!out)
-        return error_set(trncclInvalidArgument, "%s: the place for the handle is NULL",
-                         name);
-    if (nbytes && (!buff || (uintptr_t)buff + nbytes < (uintptr_t)buff))
-        return error_set(trncclInvalidArgument, "%s: %zu bytes at %p are not memory",
-                         name, nbytes, buff);
-    return comm_usable(comm);
+        result = error_set(trncclInvalidArgument, "%s: %s is NULL", name, what);
+    else if (nbytes && (!buff || (uintptr_t)buff + nbytes < (uintptr_t)buff))
+        result = error_set(trncclInvalidArgument,
+                           "%s: buff is %p: %zu bytes there are not memory", name, buff,
+                           nbytes);
+    return comm_note(comm, result);
 }
 
 static trncclResult_t registration_create(trncclComm_t comm, void **handle)
@@ -65,10 +73,10 @@ static trncclResult_t registration_destroy(const char *name, trncclComm_t comm,
         return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
                          name, (void *)comm);
     if (!r || r->magic != REGISTRATION_MAGIC || r->comm != comm)
-        return comm_note(comm,
-                         error_set(trncclInvalidArgument,
-                                   "%s: %p is not a live handle of this communicator",
-                                   name, handle));
+        return comm_note(comm, error_set(trncclInvalidArgument,
+                                         "%s: the handle is %p, not a live one of this "
+                                         "communicator",
+                                         name, handle));
     r->magic = 0;
     free(r);
     return trncclSuccess;
@@ -77,7 +85,7 @@ static trncclResult_t registration_destroy(const char *name, trncclComm_t comm,
 trncclResult_t trncclCommRegister(trncclComm_t comm, void *buff, size_t nbytes,
                                   void **handle)
 {
-    TRY(check_range("trncclCommRegister", comm, buff, nbytes, handle));
+    TRY(check_range("trncclCommRegister", "handle", comm, buff, nbytes, handle));
     return comm_note(comm, registration_create(comm, handle));
 }
 
@@ -89,7 +97,12 @@ trncclResult_t trncclCommDeregister(trncclComm_t comm, void *handle)
 trncclResult_t trncclCommWindowRegister(trncclComm_t comm, void *buff, size_t nbytes,
                                         trncclWindow_t *win, int winFlags)
 {
-    TRY(check_range("trncclCommWindowRegister", comm, buff, nbytes, win));
+    TRY(check_range("trncclCommWindowRegister", "win", comm, buff, nbytes, win));
+    if (group_active())
+        return comm_note(comm, error_set(trncclInvalidUsage,
+                                         "trncclCommWindowRegister cannot be part of a "
+                                         "group: it blocks until every rank has called "
+                                         "it"));
     if (winFlags & ~TRNCCL_WIN_COLL_SYMMETRIC)
         return comm_note(comm,
                          error_set(trncclInvalidArgument,

@@ -43,10 +43,10 @@ struct trncclStream {
 
 /* ---- events ---- */
 
-static trncclResult_t event_check(trncclEvent_t e)
+static trncclResult_t event_check(const char *name, trncclEvent_t e)
 {
     if (!e || e->magic != EVENT_MAGIC)
-        return error_set(trncclInvalidArgument, "event is %p: not a live event",
+        return error_set(trncclInvalidArgument, "%s: event is %p, not a live event", name,
                          (void *)e);
     return trncclSuccess;
 }
@@ -108,14 +108,14 @@ trncclResult_t trncclEventCreate(trncclEvent_t *event)
 
 trncclResult_t trncclEventDestroy(trncclEvent_t event)
 {
-    TRY(event_check(event));
+    TRY(event_check("trncclEventDestroy", event));
     event_put(event);
     return trncclSuccess;
 }
 
 trncclResult_t trncclEventSynchronize(trncclEvent_t event)
 {
-    TRY(event_check(event));
+    TRY(event_check("trncclEventSynchronize", event));
     pthread_mutex_lock(&event->lock);
     uint64_t wanted = event->wanted;
     pthread_mutex_unlock(&event->lock);
@@ -125,7 +125,7 @@ trncclResult_t trncclEventSynchronize(trncclEvent_t event)
 
 trncclResult_t trncclEventQuery(trncclEvent_t event)
 {
-    TRY(event_check(event));
+    TRY(event_check("trncclEventQuery", event));
     pthread_mutex_lock(&event->lock);
     bool reached = event->reached >= event->wanted;
     pthread_mutex_unlock(&event->lock);
@@ -135,17 +135,19 @@ trncclResult_t trncclEventQuery(trncclEvent_t event)
 /* When a complete event was reached. */
 static trncclResult_t event_time(trncclEvent_t e, const char *which, uint64_t *ns)
 {
-    TRY(event_check(e));
     pthread_mutex_lock(&e->lock);
     bool recorded = e->wanted > 0, reached = e->reached >= e->wanted;
     *ns = e->reached_ns;
     pthread_mutex_unlock(&e->lock);
     if (!recorded)
-        return error_set(trncclInvalidUsage, "the %s event has never been recorded",
+        return error_set(trncclInvalidUsage,
+                         "trncclEventElapsedTime: the %s event has never been recorded",
                          which);
     return reached
                ? trncclSuccess
-               : error_set(trncclInProgress, "the %s event has not been reached", which);
+               : error_set(trncclInProgress,
+                           "trncclEventElapsedTime: the %s event has not been reached",
+                           which);
 }
 
 trncclResult_t trncclEventElapsedTime(float *ms, trncclEvent_t start, trncclEvent_t end)
@@ -153,6 +155,8 @@ trncclResult_t trncclEventElapsedTime(float *ms, trncclEvent_t start, trncclEven
     uint64_t a, b;
     if (!ms)
         return error_set(trncclInvalidArgument, "trncclEventElapsedTime: ms is NULL");
+    TRY(event_check("trncclEventElapsedTime", start));
+    TRY(event_check("trncclEventElapsedTime", end));
     TRY(event_time(start, "start", &a));
     TRY(event_time(end, "end", &b));
     *ms = (float)((double)(int64_t)(b - a) / 1e6);
@@ -233,11 +237,11 @@ static void *stream_main(void *argument)
 
 /* ---- the queue ---- */
 
-trncclResult_t stream_check(trncclStream_t s)
+trncclResult_t stream_check(const char *name, trncclStream_t s)
 {
     if (!s || s->magic != STREAM_MAGIC)
-        return error_set(trncclInvalidArgument, "stream is %p: not a live stream",
-                         (void *)s);
+        return error_set(trncclInvalidArgument, "%s: stream is %p, not a live stream",
+                         name, (void *)s);
     return trncclSuccess;
 }
 
@@ -290,7 +294,7 @@ trncclResult_t trncclStreamCreate(trncclStream_t *stream)
 
 trncclResult_t trncclStreamDestroy(trncclStream_t stream)
 {
-    TRY(stream_check(stream));
+    TRY(stream_check("trncclStreamDestroy", stream));
     pthread_mutex_lock(&stream->lock);
     stream->stop = true;
     pthread_cond_broadcast(&stream->changed);
@@ -305,7 +309,7 @@ trncclResult_t trncclStreamDestroy(trncclStream_t stream)
 
 trncclResult_t trncclStreamSynchronize(trncclStream_t stream)
 {
-    TRY(stream_check(stream));
+    TRY(stream_check("trncclStreamSynchronize", stream));
     pthread_mutex_lock(&stream->lock);
     while (stream->first || stream->busy)
         pthread_cond_wait(&stream->changed, &stream->lock);
@@ -319,7 +323,7 @@ trncclResult_t trncclStreamSynchronize(trncclStream_t stream)
 
 trncclResult_t trncclStreamQuery(trncclStream_t stream)
 {
-    TRY(stream_check(stream));
+    TRY(stream_check("trncclStreamQuery", stream));
     pthread_mutex_lock(&stream->lock);
     bool busy = stream->first || stream->busy;
     pthread_mutex_unlock(&stream->lock);
@@ -328,8 +332,8 @@ trncclResult_t trncclStreamQuery(trncclStream_t stream)
 
 trncclResult_t trncclStreamWaitEvent(trncclStream_t stream, trncclEvent_t event)
 {
-    TRY(stream_check(stream));
-    TRY(event_check(event));
+    TRY(stream_check("trncclStreamWaitEvent", stream));
+    TRY(event_check("trncclStreamWaitEvent", event));
     pthread_mutex_lock(&event->lock);
     uint64_t number = event->wanted;
     pthread_mutex_unlock(&event->lock);
@@ -345,9 +349,9 @@ trncclResult_t trncclStreamWaitEvent(trncclStream_t stream, trncclEvent_t event)
 
 trncclResult_t trncclEventRecord(trncclEvent_t event, trncclStream_t stream)
 {
-    TRY(event_check(event));
+    TRY(event_check("trncclEventRecord", event));
     if (stream)
-        TRY(stream_check(stream));
+        TRY(stream_check("trncclEventRecord", stream));
     pthread_mutex_lock(&event->lock);
     uint64_t number = ++event->wanted;
     pthread_mutex_unlock(&event->lock);

@@ -8,7 +8,7 @@
  * trncclInvalidArgument if it is not a stream. */
 trncclResult_t stream_enqueue(trncclStream_t stream, struct call *list);
 /* trncclSuccess if the handle is a live stream. */
-trncclResult_t stream_check(trncclStream_t stream);
+trncclResult_t stream_check(const char *name, trncclStream_t stream);
 /* Frees a list of heap-allocated calls. */
 void stream_free_calls(struct call *list);
 
