@@ -82,8 +82,8 @@ static void parse_letters_and_long_forms_agree(void **state)
     static const char *const lines[] = {
         "allg -P 4 -t 2 -g 3 -b 8 -e 1G -f 4 -n 7 -w 2 -m 3 -o max -d half",
         "-P4 -t2 -g3 -b8 -e1G -f4 -n7 -w2 -m3 -omax -dhalf all_gather",
-        "all_gather --nprocs=4 --nthreads 2 --ngpus 3 --minbytes 8 --maxbytes=1024M "
-        "--stepfactor 4 --iters 7 --warmup_iters 2",
+        ("all_gather --nprocs=4 --nthreads 2 --ngpus 3 --minbytes 8 --maxbytes=1024M "
+         "--stepfactor 4 --iters 7 --warmup_iters 2"),
     };
     (void)state;
     for (size_t i = 0; i < 3; i++) {
