@@ -103,6 +103,7 @@ static void *ring_reserve_large(struct ring_conn *c, size_t nbytes, const void *
         void *landing = ring_posted(c, nbytes);
         if (landing) {
             c->kind = RING_LANDED;
+            c->base.staged = false;
             return landing;
         }
         if (src && c->memory->describe(c, src, nbytes, region, &c->region, &c->offset)) {
@@ -115,6 +116,7 @@ static void *ring_reserve_large(struct ring_conn *c, size_t nbytes, const void *
     if (!ring_has_room(c, c->nslots))
         return NULL;
     c->kind = RING_SLOT;
+    c->base.staged = true;
     return c->slots + (size_t)(c->base.next & (c->nslots - 1)) * TRANSPORT_MAX_MESSAGE;
 }
 
@@ -127,6 +129,7 @@ void *ring_reserve(struct transport_conn *base, size_t nbytes, const void *src,
     if (!ring_has_room(c, SEGMENT_CELLS))
         return NULL;
     c->kind = RING_INLINE;
+    base->staged = true;
     return c->shared->cells[base->next % SEGMENT_CELLS].data;
 }
 

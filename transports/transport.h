@@ -64,7 +64,9 @@ struct transport_conn {
     bool outgoing;
     uint32_t next;        /* number of the next message to commit (outgoing) or release */
     trncclResult_t error; /* sticky; reserve and peek return NULL from then on */
-    uint32_t found_sig;   /* when peek refused a message: its signature and size */
+    bool staged;        /* the reserved place is transit that the peer reads at once, not
+                           its final place: keep it in the cache */
+    uint32_t found_sig; /* when peek refused a message: its signature and size */
     uint32_t found_nbytes;
 };
 

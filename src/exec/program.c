@@ -105,7 +105,6 @@ static void bind_kind(const struct exec_program *p, struct exec_step *to)
     const struct exec_operand *in = p->operands + to->first, *out = in + to->nin;
     to->raw = to->source = -1;
     int npeers = 0;
-    to->user_outputs = true;
     for (int i = 0; i < to->nin; i++)
         if (in[i].space == SCHED_IN)
             to->raw = (int16_t)i;
@@ -113,8 +112,6 @@ static void bind_kind(const struct exec_program *p, struct exec_step *to)
         npeers += out[i].space == SCHED_PEER;
         if (out[i].space == SCHED_OUT)
             to->source = (int16_t)i;
-        else
-            to->user_outputs = false;
     }
     to->pure_send = to->nin == 1 && npeers == to->nout &&
                     (in[0].space == SCHED_IN || in[0].space == SCHED_OUT);

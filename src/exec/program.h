@@ -28,7 +28,6 @@ struct exec_step {
     bool pure_send; /* one local input in IN or OUT, peers only as outputs */
     bool final, post_early;
     bool pure_receive; /* one peer input, one output, in OUT */
-    bool user_outputs; /* every output is the caller's memory */
     bool after_drain;
     bool plain;            /* one piece, too small to be lent, waits for no other step */
     int16_t after_channel; /* -1: none */

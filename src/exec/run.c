@@ -209,15 +209,17 @@ static inline bool step_scales(const struct exec_run *r, const struct exec_step 
     return (s->raw >= 0 && r->combine->premul) || (s->final && r->combine->final_scales);
 }
 
-/* Runs the kernel once from `in` to `out`. */
+/* Runs the kernel once from `in` to `out`; the first nstream outputs past the cache. */
 static inline void step_combine(const struct exec_run *r, const struct exec_step *s,
                                 const void *const *in, void *const *out, int nout,
-                                size_t nbytes)
+                                int nstream, size_t nbytes)
 {
     const struct combine *k = r->combine;
-    bool stream = r->stream && s->user_outputs;
     if (s->nin == 1 && !step_scales(r, s)) {
-        combine_copy(out, nout, in[0], nbytes, stream);
+        if (nstream)
+            combine_copy(out, nstream, in[0], nbytes, true);
+        if (nstream < nout)
+            combine_copy(out + nstream, nout - nstream, in[0], nbytes, false);
         return;
     }
     struct combine_args args = {
@@ -225,26 +227,43 @@ static inline void step_combine(const struct exec_run *r, const struct exec_step
         .out = out,
         .nin = s->nin,
         .nout = nout,
+        .nstream = nstream,
         .raw = k->premul ? s->raw : -1,
-        .flags = (s->final ? COMBINE_FINAL : 0) | (stream ? COMBINE_STREAM : 0),
+        .flags = (s->final ? COMBINE_FINAL : 0) | (nstream ? COMBINE_STREAM : 0),
         .nelems = nbytes / k->elem_nbytes,
     };
     combine_run(k, &args);
 }
 
-/* The outputs that still have to be written: not the lent ones, which the local output or
- * the source already is, and not where a message has landed by itself. */
+/* What has to be written: not what is lent (the local output or the source already is
+ * it), and not where a message has landed by itself. Returns how many; first come the
+ * *nstream that nobody reads soon, if the call is large. */
 static inline int outputs_to_write(const struct exec_run *r, const struct exec_step *s,
-                                   const void *const *in, void *const *out, void **write)
+                                   const void *const *in, void *const *out, void **write,
+                                   int *nstream)
 {
+    const struct exec_operand *o = r->program->operands + s->first + s->nin;
     bool moves = s->nin == 1 && !step_scales(r, s);
-    int n = 0;
+    bool lends = false;
+    for (int i = 0; i < s->nout; i++)
+        lends |= s->source >= 0 && i != s->source && out[i] == out[s->source];
+    int n = 0, later = 0;
+    void *cached[s->nout];
     for (int i = 0; i < s->nout; i++) {
         bool lent = s->source >= 0 && i != s->source && out[i] == out[s->source];
         bool there = moves && out[i] == in[0];
-        if (!lent && !there)
+        if (lent || there)
+            continue;
+        bool last = o[i].space == SCHED_PEER ? !o[i].conn->staged
+                                             : o[i].space == SCHED_OUT && !lends;
+        if (r->stream && last)
             write[n++] = out[i];
+        else
+            cached[later++] = out[i];
     }
+    *nstream = n;
+    for (int i = 0; i < later; i++)
+        write[n++] = cached[i];
     return n;
 }
 
@@ -268,7 +287,7 @@ static void step_combine_pieces(const struct exec_run *r, const struct exec_step
             to[i] = o[s->nin + i].space == SCHED_PEER
                         ? (char *)out[i] + packed
                         : local_address(r, &o[s->nin + i], piece, offset);
-        step_combine(r, s, from, to, s->nout, nbytes);
+        step_combine(r, s, from, to, s->nout, 0, nbytes);
         packed += nbytes;
     }
 }
@@ -318,9 +337,9 @@ static inline bool step_try(struct exec_run *r, int channel, const struct exec_s
         return false;
     if (__builtin_expect(s->npieces == 1, 1)) {
         void *write[s->nout];
-        int nwrite = outputs_to_write(r, s, in, out, write);
+        int nstream, nwrite = outputs_to_write(r, s, in, out, write, &nstream);
         if (nwrite)
-            step_combine(r, s, in, write, nwrite, nbytes);
+            step_combine(r, s, in, write, nwrite, nstream, nbytes);
     } else {
         step_combine_pieces(r, s, in, out, offset);
     }
@@ -357,7 +376,7 @@ static inline bool plain_step_try(struct exec_run *r, struct exec_channel *c,
     c->nready = k;
     if (k < nin + nout)
         return false;
-    step_combine(r, s, in, out, nout, nbytes);
+    step_combine(r, s, in, out, nout, 0, nbytes);
     for (int i = nin; i < nin + nout; i++)
         if (o[i].space == SCHED_PEER)
             o[i].conn->ops->commit(o[i].conn, nbytes, sig);

@@ -41,7 +41,7 @@ struct combine;
 
 enum combine_flags {
     COMBINE_FINAL = 1,  /* apply the average's division to the value */
-    COMBINE_STREAM = 2, /* results are large or cold: write past the cache */
+    COMBINE_STREAM = 2, /* write the first nstream outputs past the cache: large or cold */
 };
 
 struct combine_args {
@@ -51,6 +51,7 @@ struct combine_args {
     int raw;               /* index of the input that is a raw contribution, or -1 */
     unsigned flags;        /* enum combine_flags */
     size_t nelems;
+    int nstream; /* with COMBINE_STREAM: 1..nout */
 };
 
 typedef void (*combine_fn)(const struct combine *c, const struct combine_args *a);

@@ -28,7 +28,7 @@ struct operands {
     int raw;     /* input to scale, -1: none */
     int nranks;  /* the average's divisor */
     vec scalar;  /* the pre-mul scalar */
-    bool stream; /* store past the cache where an output is aligned for it */
+    int nstream; /* first outputs to store past the cache, where aligned for it */
 };
 
 /* BODY(u) for u < n, n a constant from 1 to 8: nothing is left of the tests. (Compilers
@@ -86,7 +86,7 @@ INLINE void column(KIND_PARAMETERS, const int nraw, const struct operands *o, si
         char *q = o->out[j] + at;
         if (part)
             vector_part_store(q, result[0], part);
-        else if (o->stream && (uintptr_t)q % VECTOR_BYTES == 0)
+        else if (j < o->nstream && (uintptr_t)q % VECTOR_BYTES == 0)
             EACH(nraw, STREAM);
         else
             EACH(nraw, STORE);
@@ -120,13 +120,13 @@ INLINE void run(KIND_PARAMETERS, vec (*const splat)(const struct combine *),
         .raw = a->raw,
         .nranks = c->nranks,
         .scalar = splat ? splat(c) : vector_splat(0),
-        .stream = a->flags & COMBINE_STREAM,
+        .nstream = a->flags & COMBINE_STREAM ? a->nstream : 0,
     };
     /* Half of 16 registers for running values, the rest for operands. */
     const int nraw = 8 / nparts;
     const size_t wide = (size_t)nraw * VECTOR_BYTES;
     size_t at = 0;
-    size_t end = o.stream ? stream_head(o.out[0], c->elem_nbytes, nbytes) : 0;
+    size_t end = o.nstream ? stream_head(o.out[0], c->elem_nbytes, nbytes) : 0;
     for (;;) {
         /* Up to `end` by single vectors: first the head of a stream, then the tail. */
         while (at < end) {
@@ -140,7 +140,7 @@ INLINE void run(KIND_PARAMETERS, vec (*const splat)(const struct combine *),
             column(KIND, nraw, &o, at, 0);
         end = nbytes;
     }
-    if (o.stream)
+    if (o.nstream)
         vector_fence();
 }
 

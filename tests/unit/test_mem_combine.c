@@ -77,6 +77,7 @@ static size_t mismatches(const struct combine *c, const struct trial *t, uint64_
     }
     struct combine_args a = {in_ptr, out_ptr,  t->nin,   t->nout,
                              t->raw, t->flags, t->nelems};
+    a.nstream = 1 + (int)random_below(r, (uint32_t)t->nout);
     combine_run(c, &a);
 
     size_t wrong = 0;
