@@ -20,3 +20,22 @@ dist_check_SCRIPTS += tests/scripts/exported-symbols
 check_PROGRAMS += tests/suite/prove_all
 tests_suite_prove_all_SOURCES = tests/suite/prove_all.c
 tests_suite_prove_all_LDADD = $(TEST_LIBS)
+
+# What the conformance suites share: expected values, ranks, lists of cases.
+check_LTLIBRARIES += tests/support/libconform.la
+tests_support_libconform_la_SOURCES = \
+	tests/support/conform.c \
+	tests/support/conform.h \
+	tests/support/conform_cases.c \
+	tests/support/conform_cases.h \
+	tests/support/conform_check.c \
+	tests/support/conform_run.c \
+	tests/support/conform_run.h \
+	tests/support/oracle.c \
+	tests/support/oracle.h \
+	tests/support/report.h
+CONFORM_LIBS = tests/support/libconform.la libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
+
+check_PROGRAMS += tests/suite/algo_suite_threads
+tests_suite_algo_suite_threads_SOURCES = tests/suite/algo_suite_threads.c
+tests_suite_algo_suite_threads_LDADD = $(CONFORM_LIBS)
