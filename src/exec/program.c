@@ -33,8 +33,6 @@ static bool step_is_contiguous(const struct sched *s, const struct layout *l,
  * with blocks of different sizes a rank may not know the largest. */
 static size_t slice_size(const struct sched *s, const struct layout *l, size_t limit)
 {
-    if (limit > TRANSPORT_MAX_MESSAGE)
-        limit = TRANSPORT_MAX_MESSAGE;
     bool uniform = !l->in.counts && !l->out.counts;
     if (uniform && layout_max_chunk(l) <= limit / s->max_run)
         return limit;
@@ -83,6 +81,21 @@ static void bind_pieces(struct exec_program *p, const struct layout *l,
         if (range.nbytes > to->nbytes)
             to->nbytes = range.nbytes;
     }
+}
+
+/* Where the pieces of a local operand begin. A run as a whole begins at its first chunk
+ * that is not empty: with displacements an empty one may lie anywhere. */
+static void bind_offsets(struct exec_program *p, const struct layout *l,
+                         const struct sched_ref *ref, int32_t nchunks, bool whole,
+                         struct extent *used)
+{
+    struct layout_range range;
+    if (whole && layout_run(l, ref->space, ref->index, nchunks, &range)) {
+        p->offsets[used->noffsets++] = range.offset;
+        return;
+    }
+    for (int j = 0; j < nchunks; j++)
+        p->offsets[used->noffsets++] = layout_chunk(l, ref->space, ref->index + j).offset;
 }
 
 static trncclResult_t bind_peer(struct exec_program *p, const struct sched_ref *ref,
@@ -145,10 +158,8 @@ static trncclResult_t bind_step(struct exec_program *p, const struct layout *l,
             continue;
         }
         o->at = (int32_t)used->noffsets;
-        o->offset = layout_chunk(l, ref->space, ref->index).offset;
-        for (int j = 0; j < to->npieces; j++)
-            p->offsets[used->noffsets++] =
-                layout_chunk(l, ref->space, ref->index + j).offset;
+        bind_offsets(p, l, ref, from->span_n, whole, used);
+        o->offset = p->offsets[o->at];
     }
     bind_kind(p, to);
     if (to->nin > p->max_in)
@@ -189,7 +200,9 @@ trncclResult_t exec_program_create(const struct exec_program_args *args,
 {
     const struct sched *sched = args->sched;
     const struct layout *layout = args->layout;
-    size_t slice = slice_size(sched, layout, args->slice_nbytes);
+    size_t limit = args->slice_nbytes < TRANSPORT_MAX_MESSAGE ? args->slice_nbytes
+                                                              : TRANSPORT_MAX_MESSAGE;
+    size_t slice = slice_size(sched, layout, limit);
     if (slice < 64)
         return error_set(trncclInvalidUsage,
                          "algorithm %s moves %d chunks per message; more than %u is not "
@@ -202,6 +215,10 @@ trncclResult_t exec_program_create(const struct exec_program_args *args,
         extent.noffsets += (size_t)s->span_n * (s->nin + s->nout);
     }
     bool one_round = layout_max_chunk(layout) <= slice;
+    /* Every run then fits a message and must not be cut at the slice of one chunk: the
+     * rank at the other end may have it in pieces that are not. */
+    if (one_round)
+        slice = limit;
     struct exec_program *p = NULL;
     TRY(program_allocate(sched, &extent, &p));
     p->sched = sched;
