@@ -363,6 +363,16 @@ static void call_end(struct exec_task *t)
     atomic_store_explicit(&c->comm->mine->completed, c->seq, memory_order_relaxed);
 }
 
+/* A call that failed ends the communicator: what its peers were sent cannot be taken
+ * back. (A refusal before anything was sent leaves it as it was.) */
+static void call_failed(struct exec_task *t)
+{
+    struct call *c = task_call(t);
+    if (!atomic_load(&c->comm->aborted))
+        host_fault(c->comm->host, t->result, true, error_text());
+    comm_note(c->comm, t->result);
+}
+
 static trncclResult_t reserve_scratch(struct trncclComm *comm, size_t nbytes)
 {
     if (nbytes <= comm->scratch_nbytes)
@@ -403,7 +413,8 @@ static inline trncclResult_t call_prepare(struct call *c, struct exec_task *task
                                .check = call_check,
                                .context = c,
                                .begin = call_begin,
-                               .end = call_end};
+                               .end = call_end,
+                               .failed = call_failed};
     return trncclSuccess;
 }
 
@@ -474,25 +485,15 @@ static inline void turn_pass(struct call *c)
     pthread_mutex_unlock(&comm->turn_lock);
 }
 
-/* A call that failed ends the communicator: what its peers were sent cannot be taken
- * back. A refusal before anything was sent leaves it as it was. */
-static trncclResult_t call_failed(struct call *c, trncclResult_t result, bool begun)
-{
-    if (begun && !atomic_load(&c->comm->aborted))
-        host_fault(c->comm->host, result, true, error_text());
-    return comm_note(c->comm, result);
-}
-
 trncclResult_t call_run_one(struct call *c)
 {
     turn_wait(c);
     struct exec_task task;
     trncclResult_t result = call_prepare(c, &task);
-    bool begun = result == trncclSuccess;
-    if (begun)
+    if (__builtin_expect(result == trncclSuccess, 1))
         result = exec_drive_one(&task, &c->comm->patience);
-    if (__builtin_expect(result != trncclSuccess, 0))
-        result = call_failed(c, result, begun);
+    else
+        comm_note(c->comm, result);
     call_unpin(c);
     turn_pass(c);
     return result;
@@ -537,11 +538,7 @@ static trncclResult_t run_together(struct call *list, int ncalls, struct exec_ta
     }
     struct exec_task *heads = tasks + ncalls;
     n = make_queues(list, heads);
-    trncclResult_t result = exec_drive(heads, n, &list->comm->patience);
-    for (int i = 0; i < n; i++)
-        if (heads[i].result != trncclSuccess)
-            call_failed(task_call(&heads[i]), heads[i].result, true);
-    return result;
+    return exec_drive(heads, n, &list->comm->patience);
 }
 
 trncclResult_t call_run_all(struct call *list)

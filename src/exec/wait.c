@@ -91,10 +91,13 @@ static uint64_t check_all(struct exec_task *tasks, int ntasks)
             t->idle_since_ns = now;
         uint64_t waited = now - t->idle_since_ns;
         t->result = t->check(t->context, t->run, waited);
-        if (t->result != trncclSuccess)
+        if (t->result != trncclSuccess) {
             t->done = true;
-        else if (waited < least)
+            if (t->failed)
+                t->failed(t);
+        } else if (waited < least) {
             least = waited;
+        }
     }
     return least == UINT64_MAX ? 0 : least;
 }

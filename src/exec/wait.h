@@ -24,8 +24,10 @@ struct exec_task {
     struct exec_task *next; /* begins when this one has succeeded; or NULL */
     /* Called when the task begins: exec_run_start and what else the caller notes. */
     void (*begin)(struct exec_task *t);
-    /* Called when it has succeeded. */
+    /* Called when it has succeeded, or when a check has ended it (the error text of this
+     * thread is then the check's). */
     void (*end)(struct exec_task *t);
+    void (*failed)(struct exec_task *t); /* or NULL */
     trncclResult_t
         result; /* valid after exec_drive, also for a chain: its first bad one */
     bool done;
