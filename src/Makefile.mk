@@ -16,3 +16,7 @@ libtrnccl_core_la_SOURCES += \
 	src/host_memory.c \
 	src/stream.c \
 	src/stream.h
+
+check_PROGRAMS += tests/unit/test_call
+tests_unit_test_call_SOURCES = tests/unit/test_call.c
+tests_unit_test_call_LDADD = $(TEST_LIBS)

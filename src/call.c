@@ -485,11 +485,73 @@ static inline void turn_pass(struct call *c)
     pthread_mutex_unlock(&comm->turn_lock);
 }
 
+/* ---- sends of a rank to itself ---- */
+
+static inline bool to_itself(const struct call *c)
+{
+    return c->kind != CALL_COLLECTIVE && c->root == c->comm->rank;
+}
+
+static struct call *next_receive(struct call *list, const struct call *send)
+{
+    for (struct call *c = list; c; c = c->next)
+        if (c->kind == CALL_RECV && c->comm == send->comm && to_itself(c) && !c->joined)
+            return c;
+    return NULL;
+}
+
+/* The send becomes a copy into the receive's buffer; nothing is left for the receive. */
+static trncclResult_t join_pair(struct call *send, struct call *recv)
+{
+    if (send->count != recv->count || send->type != recv->type)
+        return error_set(trncclInvalidUsage,
+                         "rank %d sends itself %zu %s, but receives %zu %s",
+                         send->comm->rank, send->count, combine_type_name(send->type),
+                         recv->count, combine_type_name(recv->type));
+    send->recv = recv->recv;
+    recv->count = 0;
+    recv->joined = true;
+    return trncclSuccess;
+}
+
+/* Neither end of a message to oneself can wait for the other, so both must be in one
+ * list. Joins the k-th send with the k-th receive. */
+static trncclResult_t join_to_itself(struct call *list)
+{
+    for (struct call *c = list; c; c = c->next) {
+        if (c->kind != CALL_SEND || !to_itself(c))
+            continue;
+        struct call *recv = next_receive(list, c);
+        trncclResult_t result =
+            recv ? join_pair(c, recv)
+                 : error_set(trncclInvalidUsage,
+                             "trncclSend: rank %d sends to itself without a receive from "
+                             "itself in the same group",
+                             c->comm->rank);
+        if (result != trncclSuccess)
+            return comm_note(c->comm, result);
+    }
+    for (struct call *c = list; c; c = c->next)
+        if (c->kind == CALL_RECV && to_itself(c) && !c->joined)
+            return comm_note(
+                c->comm, error_set(trncclInvalidUsage,
+                                   "trncclRecv: rank %d receives from itself without a "
+                                   "send to itself in the same group",
+                                   c->comm->rank));
+    return trncclSuccess;
+}
+
+/* ---- lists of calls ---- */
+
 trncclResult_t call_run_one(struct call *c)
 {
     turn_wait(c);
     struct exec_task task;
-    trncclResult_t result = call_prepare(c, &task);
+    trncclResult_t result = trncclSuccess;
+    if (__builtin_expect(to_itself(c), 0))
+        result = join_to_itself(c); /* which says that its other end is missing */
+    if (__builtin_expect(result == trncclSuccess, 1))
+        result = call_prepare(c, &task);
     if (__builtin_expect(result == trncclSuccess, 1))
         result = exec_drive_one(&task, &c->comm->patience);
     else
@@ -531,6 +593,7 @@ static int make_queues(struct call *list, struct exec_task *heads)
 static trncclResult_t run_together(struct call *list, int ncalls, struct exec_task *tasks)
 {
     int n = 0;
+    TRY(join_to_itself(list));
     for (struct call *c = list; c; c = c->next) {
         trncclResult_t result = call_prepare(c, &tasks[n++]);
         if (result != trncclSuccess)

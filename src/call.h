@@ -42,6 +42,7 @@ struct call {
     struct call_entry *entry; /* of the cache, pinned while the call runs; or it owns: */
     struct call_owned *owned;
     struct exec_task *task; /* the caller's, while it runs */
+    bool joined;            /* a receive from itself that the send does as a copy */
     bool heads_queue;       /* no earlier call of the list must come first */
 };
 

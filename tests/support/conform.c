@@ -107,7 +107,7 @@ static size_t place(const struct conform_case *c, int n, const size_t *counts,
 
 static void shape_pairs(struct conform_rank *r, const struct conform_case *c)
 {
-    int n = r->nranks, shift = r->nranks > 1 ? 1 : 0;
+    int n = r->nranks, shift = c->id % n;
     r->npairs = c->id % 4 == 3 ? n / 2 : n;
     for (int i = 0; i < r->npairs; i++) {
         r->pairs[2 * i] = i;
@@ -188,7 +188,8 @@ static void fill_result(struct conform_rank *r, const struct conform_case *c, in
         oracle_raw(o, c->root, start_of(c, r->rank), n, to);
         return;
     default: /* permute */
-        oracle_raw(o, (r->rank - 1 + r->nranks) % r->nranks, start_of(c, 0), n, to);
+        oracle_raw(o, (r->rank - c->id % r->nranks + r->nranks) % r->nranks,
+                   start_of(c, 0), n, to);
     }
 }
 

@@ -172,7 +172,7 @@ void cases_fill(struct cases *s, int layer, enum cases_depth depth)
             continue;
         }
         fill_form(s, a, CONFORM_PLAIN, depth);
-        if (a->coll == SCHED_PERMUTE && s->nranks > 1)
+        if (a->coll == SCHED_PERMUTE)
             fill_form(s, a, CONFORM_PAIRS, depth);
         if (has_v(a->coll) && (a->flags & ALGO_V))
             fill_form(s, a, CONFORM_V, depth);
