@@ -15,6 +15,7 @@ libtrnccl_core_la_SOURCES += src/algo/pat.c
 libtrnccl_core_la_SOURCES += src/algo/permute.c
 libtrnccl_core_la_SOURCES += src/algo/ranks.h
 libtrnccl_core_la_SOURCES += src/algo/recursive_doubling.c
+libtrnccl_core_la_SOURCES += src/algo/recursive_multiplying.c
 libtrnccl_core_la_SOURCES += src/algo/ring.c src/algo/ring.h
 libtrnccl_core_la_SOURCES += src/algo/rooted_direct.c
 libtrnccl_core_la_SOURCES += src/algo/rooted_double_tree.c

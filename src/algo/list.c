@@ -13,6 +13,7 @@
     X(all_reduce_halving_doubling) \
     X(all_reduce_one_shot) \
     X(all_reduce_recursive_doubling) \
+    X(all_reduce_recursive_multiplying) \
     X(all_reduce_ring) \
     X(all_reduce_two_shot) \
     X(all_reduce_two_shot_dual) \

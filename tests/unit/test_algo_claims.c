@@ -131,6 +131,34 @@ static int32_t fold_vectors(int32_t n, int32_t nsub)
 {
     return (core_bits(n) + is_folded(n)) * nsub;
 }
+/* The best product of k factors from 2 to 8, k as few as reach n (but two from 4 on), and
+ * of the best the smallest sum. Written out for up to three factors. */
+static int32_t mixed_radix(int32_t n, int32_t *sum, int32_t *nfactors)
+{
+    int32_t best = 0;
+    *nfactors = n <= 3 ? 1 : n <= 64 ? 2 : 3;
+    for (int32_t a = 2; a <= 8; a++)
+        for (int32_t b = *nfactors > 1 ? 2 : 1; b <= (*nfactors > 1 ? 8 : 1); b++)
+            for (int32_t c = *nfactors > 2 ? 2 : 1; c <= (*nfactors > 2 ? 8 : 1); c++) {
+                int32_t product = a * b * c, total = a + b + c - 3;
+                if (product > n || product < best || (product == best && total >= *sum))
+                    continue;
+                best = product;
+                *sum = total;
+            }
+    return best;
+}
+static int32_t multiply_rounds(int32_t n, int32_t nsub)
+{
+    int32_t sum = 0, nfactors, product = mixed_radix(n, &sum, &nfactors);
+    (void)nsub;
+    return nfactors + (product < n ? 2 : 0);
+}
+static int32_t multiply_vectors(int32_t n, int32_t nsub)
+{
+    int32_t sum = 0, nfactors, product = mixed_radix(n, &sum, &nfactors);
+    return (sum + (product < n)) * nsub;
+}
 static int32_t fold_chunks(int32_t n, int32_t nsub)
 {
     return 2 * (nsub - 1) + (is_folded(n) ? nsub : 0);
@@ -159,6 +187,8 @@ static const struct claim claims[] = {
     {SCHED_ALL_REDUCE, "two_shot_dual", two, least, least, NULL, NULL},
     {SCHED_ALL_REDUCE, "recursive_doubling", fold_rounds, fold_vectors, fold_vectors,
      NULL, NULL},
+    {SCHED_ALL_REDUCE, "recursive_multiplying", multiply_rounds, multiply_vectors,
+     multiply_vectors, NULL, NULL},
     {SCHED_ALL_REDUCE, "halving_doubling", twice_fold_rounds, fold_chunks, fold_chunks,
      NULL, NULL},
     {SCHED_ALL_GATHER, "ring", others, others, others, NULL, NULL},
