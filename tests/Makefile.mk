@@ -39,3 +39,11 @@ CONFORM_LIBS = tests/support/libconform.la libtrnccl_core.la $(LIBSODIUM_LIBS) -
 check_PROGRAMS += tests/suite/algo_suite_threads
 tests_suite_algo_suite_threads_SOURCES = tests/suite/algo_suite_threads.c
 tests_suite_algo_suite_threads_LDADD = $(CONFORM_LIBS)
+
+check_PROGRAMS += tests/suite/algo_suite_processes
+tests_suite_algo_suite_processes_SOURCES = tests/suite/algo_suite_processes.c
+tests_suite_algo_suite_processes_LDADD = $(CONFORM_LIBS)
+
+check_PROGRAMS += tests/suite/algo_suite_types
+tests_suite_algo_suite_types_SOURCES = tests/suite/algo_suite_types.c
+tests_suite_algo_suite_types_LDADD = $(CONFORM_LIBS)
