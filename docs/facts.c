@@ -66,9 +66,8 @@ static void print_algorithms(void)
     printf("| collective | algorithm | in a line | v-form |\n|---|---|---|---|\n");
     for (int i = 0; algo_list[i]; i++) {
         const struct algo *a = algo_list[i];
-        bool first = i == 0 || algo_list[i - 1]->coll != a->coll;
-        printf("| %s | `%s` | %s | %s |\n", first ? sched_coll_name(a->coll) : "",
-               a->name, a->summary, a->flags & ALGO_V ? "yes" : "");
+        printf("| %s | `%s` | %s | %s |\n", sched_coll_name(a->coll), a->name, a->summary,
+               a->flags & ALGO_V ? "yes" : "");
     }
 }
 
