@@ -13,13 +13,14 @@
  * Sums always cover an aligned run of ranks and are combined in order of the digit: all
  * ranks evaluate the same expression, with the contributions in rank order.
  *
- * rounds   as many as there are radices: 2 for 4 to 64 ranks, log8(n) beyond; 2 more if
- * no product of radices up to 8 equals n: then the ranks beyond the largest product hand
- * their contribution to a neighbour and wait for the result bytes    sent by a rank: the
- * sum of (radix - 1) vectors limits   for small vectors where ranks outnumber cores: a
- * round costs a turn of every rank on its core, so fewer rounds pay for more messages
+ * rounds   one per radix: 2 for 4 to 64 ranks, log8(n) beyond; 2 more if no product of
+ *          radices up to 8 equals n: then the ranks beyond the largest product hand
+ *          their contribution to a neighbour and wait for the result
+ * bytes    sent by a rank: the sum of (radix - 1) vectors
+ * limits   for small vectors where ranks outnumber cores: a round costs a turn of every
+ *          rank on its core, so fewer rounds pay for more messages
  * source   Ruefenacht, Bull and Booth, Generalisation of recursive doubling for
- * AllReduce, Parallel Computing 69 (2017)
+ *          AllReduce, Parallel Computing 69 (2017)
  */
 #include "algo/algo.h"
 #include "algo/ranks.h"
