@@ -19,20 +19,20 @@ combine_sources = \
 	src/mem/combine_set.h \
 	src/mem/combine_vector.h \
 	src/mem/combine_word.h
-combine_cflags = $(AM_CFLAGS) -ffp-contract=off -fno-stack-protector
+combine_cflags = -ffp-contract=off -fno-stack-protector
 
 noinst_LTLIBRARIES += libcombine_portable.la
 libcombine_portable_la_SOURCES = src/mem/combine_portable.c $(combine_sources)
-libcombine_portable_la_CFLAGS = $(combine_cflags)
+libcombine_portable_la_CFLAGS = $(AM_CFLAGS) $(combine_cflags)
 libtrnccl_core_la_LIBADD += libcombine_portable.la
 
 EXTRA_DIST += docs/arithmetic.md src/mem/combine_f16c.h
 if TARGET_X86_64
 noinst_LTLIBRARIES += libcombine_avx2.la libcombine_avx512.la
 libcombine_avx2_la_SOURCES = src/mem/combine_avx2.c $(combine_sources)
-libcombine_avx2_la_CFLAGS = $(combine_cflags) -mavx2 -mf16c
+libcombine_avx2_la_CFLAGS = $(AM_CFLAGS) $(combine_cflags) -mavx2 -mf16c
 libcombine_avx512_la_SOURCES = src/mem/combine_avx512.c $(combine_sources)
-libcombine_avx512_la_CFLAGS = $(combine_cflags) -mavx2 -mf16c -mavx512f -mavx512bw \
+libcombine_avx512_la_CFLAGS = $(AM_CFLAGS) $(combine_cflags) -mavx2 -mf16c -mavx512f -mavx512bw \
 	-mavx512vl -mavx512dq
 libtrnccl_core_la_LIBADD += libcombine_avx2.la libcombine_avx512.la
 endif

@@ -1,4 +1,6 @@
-/* Copies of one set. Included by combine_kernels.h. */
+/* Copies of one set. Included by combine_kernels.h.
+ *
+ * Template: compiled once per instruction set, inside combine_<set>.c. */
 #ifndef TRNCCL_MEM_COMBINE_COPY_H
 #define TRNCCL_MEM_COMBINE_COPY_H
 

@@ -4,7 +4,9 @@
  * Included by combine_avx2.c and combine_avx512.c, which define
  *   HALF_WIDEN(v, i)     float32 vector from half i (0, 1) of a vector of float16
  *   HALVES_NARROW(a, b)  the inverse, to nearest even
- *   F32_MIN_RAW(a, b)    a < b ? a : b, so b if either is NaN */
+ *   F32_MIN_RAW(a, b)    a < b ? a : b, so b if either is NaN
+ *
+ * Template: compiled once per instruction set, inside combine_<set>.c. */
 #ifndef TRNCCL_MEM_COMBINE_F16C_H
 #define TRNCCL_MEM_COMBINE_F16C_H
 

@@ -3,7 +3,9 @@
  * splat_<lane>(c) the pre-mul scalar in every lane. 16- and 8-bit floats are f32 here.
  *
  * A set may define F32_MINIMUM(a, b), F32_MAXIMUM, F64_MINIMUM, F64_MAXIMUM (IEEE
- * 754-2019 minimum and maximum, any NaN for a NaN). */
+ * 754-2019 minimum and maximum, any NaN for a NaN).
+ *
+ * Template: compiled once per instruction set, inside combine_<set>.c. */
 #ifndef TRNCCL_MEM_COMBINE_FOLD_H
 #define TRNCCL_MEM_COMBINE_FOLD_H
 

@@ -11,7 +11,9 @@
  * A set that has the instructions includes combine_f16c.h first, whose versions take the
  * place of those here; they order the parts as suits them.
  * Source: IEEE 754-2019, 3.4 and 4.3.1; OCP 8-bit Floating Point Specification 1.0,
- * 5.2-5.3 (table 1, non-saturating conversion). */
+ * 5.2-5.3 (table 1, non-saturating conversion).
+ *
+ * Template: compiled once per instruction set, inside combine_<set>.c. */
 #ifndef TRNCCL_MEM_COMBINE_FORMAT_H
 #define TRNCCL_MEM_COMBINE_FORMAT_H
 

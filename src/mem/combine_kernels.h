@@ -4,7 +4,9 @@
  * A call is cut into columns of a few vectors. For each column the running value stays in
  * registers while every input is folded in, and is then written to every output: each
  * byte is read once and written once whatever the numbers of inputs and outputs. An
- * output may be an input, since a column is read completely before it is written. */
+ * output may be an input, since a column is read completely before it is written.
+ *
+ * Template: compiled once per instruction set, inside combine_<set>.c. */
 #ifndef TRNCCL_MEM_COMBINE_KERNELS_H
 #define TRNCCL_MEM_COMBINE_KERNELS_H
 

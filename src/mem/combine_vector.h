@@ -8,7 +8,9 @@
  *   VECTOR_PART_LOAD(p, n)      the first n < VECTOR_BYTES bytes, zeros above
  *   VECTOR_PART_STORE(p, v, n)
  * Everything else is plain vector arithmetic that compilers lower to any instruction set,
- * which is why every set gives the same bits. */
+ * which is why every set gives the same bits.
+ *
+ * Template: compiled once per instruction set, inside combine_<set>.c. */
 #ifndef TRNCCL_MEM_COMBINE_VECTOR_H
 #define TRNCCL_MEM_COMBINE_VECTOR_H
 
