@@ -70,11 +70,12 @@ trncclResult_t comm_unusable(struct trncclComm *c)
     if (atomic_load(&c->aborted))
         return error_set(trncclAborted, "rank %d: the communicator was aborted", c->rank);
     if (!c->host || c->finalized)
-        return error_set(trncclInvalidUsage, "rank %d: the communicator is %s", c->rank,
-                         c->finalized
-                             ? "finalized: only trncclCommDestroy may follow"
-                             : "still being created (trncclCommGetAsyncError tells when it is "
-                               "ready)");
+        return error_set(
+            trncclInvalidUsage, "rank %d: the communicator is %s", c->rank,
+            c->finalized
+                ? "finalized: only trncclCommDestroy may follow"
+                : "still being created (trncclCommGetAsyncError tells when it is "
+                  "ready)");
     return host_fault_error(c->host);
 }
 
@@ -238,29 +239,48 @@ static trncclResult_t comm_assemble(struct trncclComm *c, const struct comm_args
     return open_transports(c, all, args->transport);
 }
 
-/* Tells every rank how creation went on every other; the first failure is everyone's. */
+/* How creation went on one rank. */
+struct verdict {
+    int32_t result;
+    char text[300];
+};
+
+/* The verdict to believe: one that knows a cause before one that only saw another rank
+ * go. -1: all is well. */
+static int worst_verdict(const struct verdict *all, int nranks)
+{
+    int found = -1;
+    for (int r = nranks; r-- > 0;)
+        if (all[r].result != trncclSuccess &&
+            (found < 0 || all[r].result != trncclRemoteError ||
+             all[found].result == trncclRemoteError))
+            found = r;
+    return found;
+}
+
+/* Tells every rank how creation went on every other; a failure is everyone's. */
 static trncclResult_t agree(struct trncclComm *c, struct boot *boot,
                             trncclResult_t result)
 {
-    struct verdict {
-        int32_t result;
-        char text[300];
-    } mine = {.result = (int32_t)result};
+    char text[ERROR_TEXT_BYTES];
+    snprintf(text, sizeof text, "%s", error_text());
+    struct verdict mine = {.result = (int32_t)result};
     if (result != trncclSuccess)
-        snprintf(mine.text, sizeof mine.text, "%.299s", error_text());
+        snprintf(mine.text, sizeof mine.text, "%.299s", text);
     struct verdict *all = calloc((size_t)c->nranks, sizeof *all);
     if (!all)
         return error_set(trncclSystemError, "out of memory for %d ranks' answers",
                          c->nranks);
     trncclResult_t sent = boot_allgather(boot, &mine, all, sizeof mine);
-    if (result == trncclSuccess)
+    int worst = sent == trncclSuccess ? worst_verdict(all, c->nranks) : -1;
+    if (result != trncclSuccess && result != trncclRemoteError)
+        result = error_set(result, "%s", text); /* this rank knows best itself */
+    else if (sent != trncclSuccess)
         result = sent;
-    for (int r = 0; result == trncclSuccess && r < c->nranks; r++)
-        if (all[r].result != trncclSuccess)
-            result = error_set(trncclRemoteError,
-                               "rank %d could not create the communicator: "
-                               "%.299s",
-                               r, all[r].text);
+    else if (worst >= 0)
+        result = error_set(trncclRemoteError,
+                           "rank %d could not create the communicator: %.299s", worst,
+                           all[worst].text);
     free(all);
     return result;
 }

@@ -611,7 +611,7 @@ static void boot_say_bye(struct boot *b)
     b->abort = NULL;
     wire_put32(bytes, (uint32_t)b->failed);
     if (frame_send(b, WIRE_BYE, bytes, sizeof(bytes), until_ns) != WAIT_READY ||
-        !b->server_is_here || b->failed != trncclSuccess)
+        !b->server_is_here || b->failed == trncclAborted)
         return;
     struct frame_in f = {0};
     if (frame_recv(b, &f, WIRE_BYE, 4, until_ns) != WAIT_READY)

@@ -17,10 +17,11 @@
 #include "util/fork_guard.h"
 #include "util/log.h"
 
-#define POLL_MS 20       /* most time between two looks at the abort flag */
-#define RETRY_MS 2       /* while a listener's queue is full */
-#define STRANGERS_MAX 64 /* accepted and not yet known; the oldest makes room */
-#define SPARE_FDS 8      /* listener, epoll, eventfd and some that others open */
+#define POLL_MS 20        /* most time between two looks at the abort flag */
+#define PROBE_NS 25000000 /* between two looks whether those still missing are alive */
+#define RETRY_MS 2        /* while a listener's queue is full */
+#define STRANGERS_MAX 64  /* accepted and not yet known; the oldest makes room */
+#define SPARE_FDS 8       /* listener, epoll, eventfd and some that others open */
 
 static socklen_t abstract_name(const struct links_address *address,
                                struct sockaddr_un *name)
@@ -294,6 +295,34 @@ static trncclResult_t accept_all(struct mesh *m)
     }
 }
 
+/* A process that has to connect to this one and has not: its socket was open before its
+ * address was known, so nobody listening there means that it is gone. */
+static trncclResult_t probe_missing(struct mesh *m)
+{
+    for (int i = m->l->mine + 1; i < m->l->nprocesses; i++) {
+        struct links_peer *p = &m->l->peer[i];
+        if (p->up[LINKS_DATA] && p->up[LINKS_WATCH])
+            continue;
+        struct sockaddr_un name;
+        socklen_t len = abstract_name(&m->addresses[i], &name);
+        fork_guard_enter();
+        int fd = fork_guard_add(
+            socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        fork_guard_leave();
+        if (fd < 0)
+            return fds_missing(errno, m->l->nprocesses);
+        bool gone =
+            connect(fd, (struct sockaddr *)&name, len) < 0 && errno == ECONNREFUSED;
+        fork_guard_close(fd);
+        /* It may have connected and closed its socket since we looked. */
+        TRY(accept_all(m));
+        read_strangers(m);
+        if (gone && !(p->up[LINKS_DATA] && p->up[LINKS_WATCH]))
+            return peer_gone(m, i, "nobody listens at its socket");
+    }
+    return trncclSuccess;
+}
+
 static trncclResult_t read_welcome(struct mesh *m, int process, enum links_kind kind)
 {
     /* The answer is one small frame, sent at once: the kernel hands it over whole. */
@@ -397,7 +426,7 @@ static trncclResult_t missing_text(struct mesh *m, uint64_t started_ns)
 static trncclResult_t mesh_run(struct mesh *m, uint64_t deadline_ns,
                                const atomic_int *abort)
 {
-    uint64_t started_ns = clock_now_ns();
+    uint64_t started_ns = clock_now_ns(), probe_ns = started_ns + PROBE_NS;
     for (;;) {
         TRY(start_missing(m));
         TRY(accept_all(m));
@@ -411,6 +440,10 @@ static trncclResult_t mesh_run(struct mesh *m, uint64_t deadline_ns,
                                             "host");
         if (clock_now_ns() >= deadline_ns)
             return missing_text(m, started_ns);
+        if (clock_now_ns() >= probe_ns) {
+            TRY(probe_missing(m));
+            probe_ns = clock_now_ns() + PROBE_NS;
+        }
         int n = fill_poll(m);
         int ms = links_wait_ms(deadline_ns, m->retry ? RETRY_MS : POLL_MS);
         if (poll(m->poll, (nfds_t)n, ms) < 0 && errno != EINTR)

@@ -1,6 +1,11 @@
 # Black-box tests of include/trnccl.h: they link the installed library, not its inside.
+api_team = tests/api/team.c tests/api/team.h
 API_TEST_LIBS = libtrnccl.la $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/api/test_api_arguments
 tests_api_test_api_arguments_SOURCES = tests/api/test_api_arguments.c
 tests_api_test_api_arguments_LDADD = $(API_TEST_LIBS)
+
+check_PROGRAMS += tests/api/test_api_death
+tests_api_test_api_death_SOURCES = tests/api/test_api_death.c $(api_team)
+tests_api_test_api_death_LDADD = $(API_TEST_LIBS)
