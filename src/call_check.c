@@ -97,35 +97,50 @@ static void differences(char *text, size_t nbytes, const struct record *a,
         append(text, nbytes, "counts of the ranks or pairs");
 }
 
-static trncclResult_t mismatch(const struct call *c, int peer,
+static trncclResult_t mismatch(const struct call *c, int peer, const struct record *mine,
                                const struct record *theirs)
 {
-    struct record mine = {.count = c->count,
-                          .coll = (int)c->coll,
-                          .type = (int)c->type,
-                          .op = c->op,
-                          .v = c->v,
-                          .root = c->root};
     char a[160], b[160], fields[120];
-    describe(a, sizeof a, &mine);
+    describe(a, sizeof a, mine);
     describe(b, sizeof b, theirs);
-    differences(fields, sizeof fields, &mine, theirs);
+    differences(fields, sizeof fields, mine, theirs);
     return error_set(
         trncclInvalidUsage,
         "ranks disagree in %s: collective #%llu is %s on rank %d (pid %d) and %s "
         "on rank %d (host %s, pid %d)",
-        fields, (unsigned long long)c->seq, a, c->comm->rank, c->comm->pid, b, peer,
+        fields, (unsigned long long)mine->seq, a, c->comm->rank, c->comm->pid, b, peer,
         c->comm->host->hostname, c->comm->places[peer].pid);
 }
 
 /* Compares what a peer says it runs under this number with what this rank runs. */
 static trncclResult_t compare_with(const struct call *c, int peer)
 {
-    struct record theirs;
+    struct record theirs, mine = {.seq = c->seq,
+                                  .count = c->count,
+                                  .coll = (int)c->coll,
+                                  .type = (int)c->type,
+                                  .op = c->op,
+                                  .v = c->v,
+                                  .root = c->root};
     if (c->kind != CALL_COLLECTIVE ||
         !record_read(page_of(c->comm, peer), c->seq, &theirs) || theirs.sig == c->sig)
         return trncclSuccess;
-    return mismatch(c, peer, &theirs);
+    return mismatch(c, peer, &mine, &theirs);
+}
+
+/* The same for the collectives before this one: two roots of a small broadcast both
+ * finish before anyone can object. */
+static trncclResult_t compare_past(const struct call *c, int peer)
+{
+    uint64_t last = atomic_load_explicit(&c->comm->mine->started, memory_order_relaxed);
+    uint64_t seq = last < SEGMENT_RECORDS ? 1 : last - SEGMENT_RECORDS + 1;
+    for (; seq <= last; seq++) {
+        struct record mine, theirs;
+        if (record_read(c->comm->mine, seq, &mine) &&
+            record_read(page_of(c->comm, peer), seq, &theirs) && mine.sig != theirs.sig)
+            return mismatch(c, peer, &mine, &theirs);
+    }
+    return trncclSuccess;
 }
 
 /* The transport refused a message, or failed. */
@@ -135,6 +150,7 @@ static trncclResult_t conn_failed(const struct call *c, const struct exec_blocke
     if (b->conn->error != trncclInvalidUsage)
         return error_set(b->conn->error, "%s rank %d failed: %.700s", b->what, peer,
                          error_text());
+    TRY(compare_past(c, peer));
     TRY(compare_with(c, peer));
     char text[160];
     describe_call(text, sizeof text, c);

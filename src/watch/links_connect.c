@@ -149,8 +149,8 @@ static trncclResult_t peer_gone(struct mesh *m, int process, const char *how)
     if (m->l->peer[process].pid)
         snprintf(pid, sizeof(pid), " (pid %d)", (int)m->l->peer[process].pid);
     return error_set(trncclRemoteError,
-                     "process %d of %d%s on this host died while the links were being "
-                     "made: %s",
+                     "process %d of %d%s on this host died or gave up while the links "
+                     "were being made: %s",
                      process, m->l->nprocesses, pid, how);
 }
 

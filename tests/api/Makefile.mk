@@ -9,3 +9,7 @@ tests_api_test_api_arguments_LDADD = $(API_TEST_LIBS)
 check_PROGRAMS += tests/api/test_api_death
 tests_api_test_api_death_SOURCES = tests/api/test_api_death.c $(api_team)
 tests_api_test_api_death_LDADD = $(API_TEST_LIBS)
+
+check_PROGRAMS += tests/api/test_api_disagree
+tests_api_test_api_disagree_SOURCES = tests/api/test_api_disagree.c $(api_team)
+tests_api_test_api_disagree_LDADD = $(API_TEST_LIBS)
