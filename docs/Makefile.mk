@@ -36,3 +36,4 @@ docs_facts_LDADD = libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
 dist_check_SCRIPTS += tests/scripts/docs-generated
 dist_check_SCRIPTS += tests/scripts/docs-links
 dist_check_SCRIPTS += tests/scripts/docs-man
+dist_check_SCRIPTS += tests/scripts/docs-perf
