@@ -47,3 +47,7 @@ tests_suite_algo_suite_processes_LDADD = $(CONFORM_LIBS)
 check_PROGRAMS += tests/suite/algo_suite_types
 tests_suite_algo_suite_types_SOURCES = tests/suite/algo_suite_types.c
 tests_suite_algo_suite_types_LDADD = $(CONFORM_LIBS)
+
+check_PROGRAMS += tests/suite/transport_suite
+tests_suite_transport_suite_SOURCES = tests/suite/transport_suite.c
+tests_suite_transport_suite_LDADD = $(TEST_LIBS)

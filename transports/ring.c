@@ -69,6 +69,45 @@ trncclResult_t ring_connect(struct transport *transport, int peer, int channel,
     return trncclSuccess;
 }
 
+/* ---- after an error ---- */
+
+static void *broken_reserve(struct transport_conn *c, size_t nbytes, const void *src,
+                            const struct mem_region *region)
+{
+    (void)c, (void)nbytes, (void)src, (void)region;
+    return NULL;
+}
+
+static void broken_post(struct transport_conn *c, uint32_t message, void *dst,
+                        size_t nbytes, const struct mem_region *region)
+{
+    (void)c, (void)message, (void)dst, (void)nbytes, (void)region;
+}
+
+static const void *broken_peek(struct transport_conn *c, size_t nbytes, uint32_t sig)
+{
+    (void)c, (void)nbytes, (void)sig;
+    return NULL;
+}
+
+static const struct transport_ops ring_broken = {
+    .name = "broken",
+    .reserve = broken_reserve,
+    .commit = ring_commit,
+    .drained = ring_drained,
+    .post = broken_post,
+    .peek = broken_peek,
+    .release = ring_release,
+};
+
+/* The error is set: a connection that has one gives nothing any more, whatever its peer
+ * writes from now on. A table of its own says so, which costs good ones no question. */
+static void *ring_break(struct ring_conn *c)
+{
+    c->base.ops = &ring_broken;
+    return NULL;
+}
+
 /* ---- sending ---- */
 
 /* Whether message c->next may be in flight with `room` messages ahead of it unreleased.
@@ -106,12 +145,14 @@ static void *ring_reserve_large(struct ring_conn *c, size_t nbytes, const void *
             c->base.staged = false;
             return landing;
         }
+        if (c->base.error) /* it is not a place of this rank's */
+            return ring_break(c);
         if (src && c->memory->describe(c, src, nbytes, region, &c->region, &c->offset)) {
             c->kind = RING_LENT;
             return (void *)src;
         }
         if (c->base.error)
-            return NULL;
+            return ring_break(c);
     }
     if (!ring_has_room(c, c->nslots))
         return NULL;
@@ -189,7 +230,7 @@ static const void *ring_refuse(struct ring_conn *c, uint32_t sig, uint32_t nbyte
     c->base.error = trncclInvalidUsage;
     c->base.found_sig = sig;
     c->base.found_nbytes = nbytes;
-    return NULL;
+    return ring_break(c);
 }
 
 static const void *ring_find_large(struct ring_conn *c, const struct segment_cell *cell,
@@ -201,7 +242,8 @@ static const void *ring_find_large(struct ring_conn *c, const struct segment_cel
                (size_t)(c->base.next & (c->nslots - 1)) * TRANSPORT_MAX_MESSAGE;
     case RING_LENT: {
         uint64_t region = cell->place.region, offset = cell->place.offset;
-        return c->memory->find(c, region, offset, nbytes);
+        void *p = c->memory->find(c, region, offset, nbytes);
+        return p ? p : ring_break(c);
     }
     case RING_LANDED:
         if (c->landing[c->base.next % SEGMENT_CELLS].message == c->base.next + 1)
@@ -211,7 +253,7 @@ static const void *ring_find_large(struct ring_conn *c, const struct segment_cel
                               "rank %d sent a message of unknown kind %u: its memory is "
                               "damaged or its version differs",
                               c->base.peer, cell->kind);
-    return NULL;
+    return ring_break(c);
 }
 
 const void *ring_peek(struct transport_conn *base, size_t nbytes, uint32_t sig)
