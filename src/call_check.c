@@ -192,6 +192,26 @@ static void last_seen(char *text, size_t nbytes, const struct call *c, int peer)
                  what);
 }
 
+/* The rank to blame: the peer waited for, unless that waits itself in this collective and
+ * another has not come to it yet. */
+static int laggard(const struct call *c, int peer)
+{
+    if (c->kind != CALL_COLLECTIVE)
+        return peer;
+    const struct trncclComm *comm = c->comm;
+    uint64_t least = atomic_load(&page_of(comm, peer)->started);
+    for (int r = 0; r < comm->nranks; r++) {
+        bool here = memcmp(comm->places[r].host, comm->places[comm->rank].host,
+                           sizeof comm->places[r].host) == 0;
+        uint64_t started = here ? atomic_load(&page_of(comm, r)->started) : UINT64_MAX;
+        if (started < least && started < c->seq) {
+            least = started;
+            peer = r;
+        }
+    }
+    return peer;
+}
+
 static trncclResult_t timed_out(const struct call *c, const struct exec_blocked *b)
 {
     char text[160], number[32] = "", seen[260] = "";
@@ -201,14 +221,15 @@ static trncclResult_t timed_out(const struct call *c, const struct exec_blocked 
     if (b->peer < 0)
         return error_set(trncclTimeout, "%s%s made no progress for %d ms on rank %d",
                          text, number, c->comm->timeout_ms, c->comm->rank);
-    last_seen(seen, sizeof seen, c, b->peer);
-    return error_set(
-        trncclTimeout,
-        "%s%s made no progress for %d ms: rank %d waits for %s rank %d (host %s, "
-        "pid %d; channel %d, step %d, round %d), which %s",
-        text, number, c->comm->timeout_ms, c->comm->rank, b->what, b->peer,
-        c->comm->host->hostname, c->comm->places[b->peer].pid, b->channel, b->step,
-        b->round, seen);
+    int late = laggard(c, b->peer);
+    last_seen(seen, sizeof seen, c, late);
+    /* The laggard comes first: others are told only the beginning. */
+    return error_set(trncclTimeout,
+                     "%s%s made no progress for %d ms: rank %d (host %s, pid %d) %s; "
+                     "rank %d waits for %s rank %d (channel %d, step %d, round %d)",
+                     text, number, c->comm->timeout_ms, late, c->comm->host->hostname,
+                     c->comm->places[late].pid, seen, c->comm->rank, b->what, b->peer,
+                     b->channel, b->step, b->round);
 }
 
 trncclResult_t call_check(void *context, const struct exec_run *run, uint64_t waited_ns)
