@@ -158,7 +158,7 @@ static void *ring_reserve_large(struct ring_conn *c, size_t nbytes, const void *
         return NULL;
     c->kind = RING_SLOT;
     c->base.staged = true;
-    return c->slots + (size_t)(c->base.next & (c->nslots - 1)) * TRANSPORT_MAX_MESSAGE;
+    return segment_slot(c->slots, c->nslots, c->base.next, nbytes);
 }
 
 void *ring_reserve(struct transport_conn *base, size_t nbytes, const void *src,
@@ -238,8 +238,7 @@ static const void *ring_find_large(struct ring_conn *c, const struct segment_cel
 {
     switch (cell->kind) {
     case RING_SLOT:
-        return c->slots +
-               (size_t)(c->base.next & (c->nslots - 1)) * TRANSPORT_MAX_MESSAGE;
+        return segment_slot(c->slots, c->nslots, c->base.next, nbytes);
     case RING_LENT: {
         uint64_t region = cell->place.region, offset = cell->place.offset;
         void *p = c->memory->find(c, region, offset, nbytes);

@@ -12,6 +12,9 @@
 #include "transports/transport.h"
 #include "util/log.h"
 
+/* Up to eight ranks with four slots a connection. */
+#define HUGE_SLOTS_NBYTES ((size_t)24 << 20)
+
 static size_t round_up(size_t n, size_t to)
 {
     return (n + to - 1) / to * to;
@@ -24,11 +27,13 @@ static void segment_layout(struct segment *s, int nranks, int nchannels, int nsl
                           .nranks = nranks,
                           .nchannels = nchannels,
                           .nslots = nslots,
-                          .slot_nbytes = TRANSPORT_MAX_MESSAGE};
+                          /* Five lines more than whole pages: the slots of different
+                           * connections must not meet in the same sets of a cache. */
+                          .slots_nbytes = segment_slots_total(nslots) + 5 * SEGMENT_LINE};
     s->conns_offset = round_up(nranks * sizeof(struct segment_rank), 4096);
     s->slots_offset =
         round_up(s->conns_offset + nconns * sizeof(struct segment_conn), 2u << 20);
-    s->nbytes = s->slots_offset + nconns * nslots * s->slot_nbytes;
+    s->nbytes = s->slots_offset + nconns * s->slots_nbytes;
 }
 
 static trncclResult_t segment_map(struct segment *s)
@@ -42,6 +47,10 @@ static trncclResult_t segment_map(struct segment *s)
             "needed for %d ranks",
             s->nbytes, s->nranks);
     s->base = p;
+    /* A few ranks' slots are worth huge pages; many ranks' are used too sparsely. */
+    size_t first_channel = (size_t)s->nranks * s->nranks * s->slots_nbytes;
+    if (first_channel <= HUGE_SLOTS_NBYTES)
+        madvise(s->base + s->slots_offset, first_channel, MADV_HUGEPAGE);
     return trncclSuccess;
 }
 

@@ -76,7 +76,7 @@ struct segment {
     size_t nbytes;
     int nranks, nchannels; /* ranks of this host */
     int nslots;            /* staged slots per connection, power of two */
-    size_t slot_nbytes;
+    size_t slots_nbytes;   /* from one connection's slots to the next one's */
     size_t conns_offset, slots_offset;
 };
 
@@ -94,9 +94,10 @@ static inline struct segment_rank *segment_rank(const struct segment *s, int loc
 {
     return (struct segment_rank *)(s->base + (size_t)local * sizeof(struct segment_rank));
 }
+/* Channel by channel: most calls use the first one only, and its memory lies together. */
 static inline size_t segment_index(const struct segment *s, int to, int from, int channel)
 {
-    return ((size_t)to * s->nranks + from) * s->nchannels + channel;
+    return ((size_t)channel * s->nranks + to) * s->nranks + from;
 }
 static inline struct segment_conn *segment_conn(const struct segment *s, size_t index)
 {
@@ -104,7 +105,23 @@ static inline struct segment_conn *segment_conn(const struct segment *s, size_t 
 }
 static inline char *segment_slots(const struct segment *s, size_t index)
 {
-    return s->base + s->slots_offset + index * s->nslots * s->slot_nbytes;
+    return s->base + s->slots_offset + index * s->slots_nbytes;
+}
+
+/* Slots come in four sizes that lie apart, so that small messages stay on few pages. A
+ * connection moves on by a whole slot of each size per message, whatever its size. */
+static inline size_t segment_slots_total(int nslots)
+{
+    return (size_t)nslots * ((1u << 10) + (1u << 12) + (1u << 14) + (1u << 16));
+}
+/* Where message number `message` of nbytes (at most 64 KiB) is staged. */
+static inline char *segment_slot(char *slots, uint32_t nslots, uint32_t message,
+                                 size_t nbytes)
+{
+    size_t at = message & (nslots - 1), before = 0, size = 1u << 10;
+    for (; size < nbytes; size *= 4)
+        before += size;
+    return slots + before * nslots + at * size;
 }
 
 /* Rings a rank's bell if it sleeps. Called after everything it should see is stored.

@@ -4,12 +4,17 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "util/log.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; the C library may be older */
+#endif
 
 #define HUGE_NBYTES ((size_t)2 << 20)
 
@@ -31,10 +36,18 @@ static _Thread_local struct {
 } recent[2];
 static _Thread_local unsigned recent_next;
 
+/* What the kernel thinks can be had without swapping; SIZE_MAX if it does not say. */
 static size_t available_nbytes(void)
 {
-    long pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages < 0 || page < 0 ? 0 : (size_t)pages * (size_t)page;
+    FILE *f = fopen("/proc/meminfo", "re");
+    char line[128];
+    unsigned long long kbytes = 0;
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemAvailable: %llu", &kbytes) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kbytes ? (size_t)kbytes * 1024 : SIZE_MAX;
 }
 
 /* Index of the first region whose base is above ptr. */
@@ -74,6 +87,18 @@ static void *map_aligned(int fd, size_t nbytes)
     return base;
 }
 
+/* Makes the pages exist now, huge ones where the mapping asked for them: a machine
+ * without room says so here instead of killing the process at first touch. Returns an
+ * errno value. */
+static int populate(const struct mem_region *r)
+{
+    if (madvise(r->base, r->nbytes, MADV_POPULATE_WRITE) == 0)
+        return 0;
+    if (errno != EINVAL) /* which a kernel before 5.14 says */
+        return errno == EFAULT ? ENOMEM : errno;
+    return posix_fallocate(r->fd, 0, (off_t)r->nbytes);
+}
+
 static trncclResult_t region_create(size_t nbytes, struct mem_region **out)
 {
     struct mem_region *r = calloc(1, sizeof *r);
@@ -90,13 +115,17 @@ static trncclResult_t region_create(size_t nbytes, struct mem_region **out)
         free(r);
         return result;
     }
-    /* Reserve the pages now: a machine without room says so here instead of killing the
-     * process at first touch. */
-    int err = posix_fallocate(r->fd, 0, (off_t)nbytes);
+    int err = nbytes > available_nbytes() ? ENOMEM : 0;
+    if (!err && ftruncate(r->fd, (off_t)nbytes) < 0)
+        err = errno;
     /* A peer that maps it must never meet a shorter file (SIGBUS). */
     if (!err && fcntl(r->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
         err = errno;
     r->base = err ? MAP_FAILED : map_aligned(r->fd, nbytes);
+    if (r->base != MAP_FAILED && (err = populate(r))) {
+        munmap(r->base, nbytes);
+        r->base = MAP_FAILED;
+    }
     if (r->base == MAP_FAILED) {
         trncclResult_t result =
             error_set_errno(trncclSystemError, err ? err : errno,
