@@ -53,3 +53,7 @@ tests_unit_test_mem_combine_values_SOURCES = tests/unit/test_mem_combine_values.
 	tests/support/combine_oracle.c tests/support/combine_oracle.h \
 	tests/support/combine_sets.h
 tests_unit_test_mem_combine_values_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_mem_alloc
+tests_unit_test_mem_alloc_SOURCES = tests/unit/test_mem_alloc.c
+tests_unit_test_mem_alloc_LDADD = $(TEST_LIBS)

@@ -158,6 +158,13 @@ trncclResult_t alloc_create(void **ptr, size_t nbytes)
         return error_set(trncclInvalidArgument,
                          "size %zu is more than the address space holds", nbytes);
     size_t rounded = nbytes ? (nbytes + page - 1) / page * page : page;
+    /* The kernel would hand out pages until it has to kill someone. */
+    size_t physical = (size_t)sysconf(_SC_PHYS_PAGES) * page;
+    if (rounded > physical)
+        return error_set(trncclSystemError,
+                         "cannot allocate %zu bytes of shared memory: the system has %zu "
+                         "(%zu available)",
+                         nbytes, physical, available_nbytes());
     struct mem_region *r = NULL;
     TRY(region_create(rounded, &r));
     pthread_rwlock_wrlock(&lock);
@@ -214,8 +221,10 @@ const struct mem_region *alloc_find(const void *ptr, size_t nbytes)
     uint64_t now = atomic_load_explicit(&generation, memory_order_acquire);
     const char *p = ptr;
     for (unsigned i = 0; i < 2; i++)
-        if (recent[i].generation == now && p >= recent[i].base &&
-            p + nbytes <= recent[i].base + recent[i].nbytes)
+        if (recent[i].generation == now &&
+            (recent[i].region
+                 ? p >= recent[i].base && p + nbytes <= recent[i].base + recent[i].nbytes
+                 : p == recent[i].base && nbytes == recent[i].nbytes))
             return recent[i].region;
     pthread_rwlock_rdlock(&lock);
     size_t at = upper_bound(ptr);

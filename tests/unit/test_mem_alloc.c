@@ -1,0 +1,178 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mem/alloc.h"
+#include "tests/support/leakcheck.h"
+
+static char *make(size_t nbytes)
+{
+    void *p = NULL;
+    assert_int_equal(alloc_create(&p, nbytes), trncclSuccess);
+    assert_non_null(p);
+    return p;
+}
+
+static void alloc_create_any_size_gives_zeroed_pages(void **state)
+{
+    (void)state;
+    const size_t sizes[] = {0, 1, 4095, 4096, 4097, 100000, (2 << 20) + 1, 5 << 20};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char *p = make(sizes[i]);
+        const struct mem_region *r = alloc_find(p, sizes[i]);
+        assert_non_null(r);
+        assert_ptr_equal(r->base, p);
+        assert_true(r->nbytes >= sizes[i] && r->nbytes >= 1);
+        assert_int_equal((uintptr_t)p % 4096, 0);
+        for (size_t k = 0; k < r->nbytes; k++)
+            assert_int_equal(p[k], 0);
+        memset(p, 1, r->nbytes);
+        assert_int_equal(alloc_destroy(p), trncclSuccess);
+    }
+}
+
+static void alloc_create_beyond_the_address_space_is_refused(void **state)
+{
+    (void)state;
+    void *p = &p;
+    assert_int_equal(alloc_create(&p, SIZE_MAX), trncclInvalidArgument);
+    assert_int_equal(alloc_create(&p, SIZE_MAX / 2), trncclInvalidArgument);
+    assert_ptr_equal(p, &p);
+}
+
+static void alloc_create_beyond_the_machine_is_refused(void **state)
+{
+    (void)state;
+    void *p = &p;
+    assert_int_equal(alloc_create(&p, (size_t)1 << 50), trncclSystemError);
+    assert_non_null(strstr(error_text(), "available"));
+    assert_ptr_equal(p, &p);
+}
+
+static void alloc_destroy_of_other_pointers_is_refused(void **state)
+{
+    (void)state;
+    char *p = make(8192);
+    assert_int_equal(alloc_destroy(p + 1), trncclInvalidArgument);
+    assert_int_equal(alloc_destroy(&p), trncclInvalidArgument);
+    assert_int_equal(alloc_destroy(p), trncclSuccess);
+    assert_int_equal(alloc_destroy(p), trncclInvalidArgument);
+    assert_non_null(strstr(error_text(), "freed"));
+}
+
+static void alloc_find_knows_exactly_what_lies_inside(void **state)
+{
+    (void)state;
+    char *p = make(8192), plain[64];
+    const struct mem_region *r = alloc_find(p, 8192);
+    assert_non_null(r);
+    assert_ptr_equal(alloc_find(p + 100, 8092), r);
+    assert_null(alloc_find(p + 8000, 193));
+    assert_null(alloc_find(plain, sizeof plain));
+    assert_null(alloc_find(NULL, 1));
+    assert_int_equal(alloc_destroy(p), trncclSuccess);
+    assert_null(alloc_find(p, 1));
+}
+
+static void alloc_find_part_of_a_range_that_was_not_inside_is_found(void **state)
+{
+    (void)state;
+    char *p = make(8192);
+    assert_null(alloc_find(p + 8000, 400));
+    assert_non_null(alloc_find(p + 8000, 100));
+    assert_int_equal(alloc_destroy(p), trncclSuccess);
+}
+
+static void alloc_ids_are_never_used_again(void **state)
+{
+    (void)state;
+    uint32_t last = 0;
+    for (int i = 0; i < 50; i++) {
+        char *p = make(4096);
+        uint32_t id = alloc_find(p, 1)->id;
+        assert_true(id > last);
+        last = id;
+        assert_int_equal(alloc_destroy(p), trncclSuccess);
+    }
+}
+
+static void alloc_destroy_gives_pages_back_though_a_peer_maps_them(void **state)
+{
+    (void)state;
+    char *p = make(1 << 20);
+    int peer = dup(alloc_find(p, 1)->fd);
+    assert_true(peer >= 0);
+    memset(p, 1, 1 << 20);
+    struct stat st;
+    assert_int_equal(fstat(peer, &st), 0);
+    assert_true(st.st_blocks * 512 >= 1 << 20);
+    assert_int_equal(alloc_destroy(p), trncclSuccess);
+    assert_int_equal(fstat(peer, &st), 0);
+    assert_int_equal(st.st_blocks, 0);
+    assert_int_equal(st.st_size, 1 << 20);
+    close(peer);
+}
+
+static void *churn(void *argument)
+{
+    unsigned random = (unsigned)(uintptr_t)argument;
+    char *held[8] = {NULL};
+    for (int i = 0; i < 400; i++) {
+        int k = rand_r(&random) % 8;
+        if (held[k]) {
+            if (*held[k] != (char)k || !alloc_find(held[k], 5000) ||
+                alloc_destroy(held[k]) != trncclSuccess)
+                return "damaged";
+            held[k] = NULL;
+        } else {
+            void *p;
+            if (alloc_create(&p, 5000 + (size_t)rand_r(&random) % 50000) != trncclSuccess)
+                return "refused";
+            held[k] = p;
+            *held[k] = (char)k;
+        }
+    }
+    for (int k = 0; k < 8; k++)
+        if (held[k] && alloc_destroy(held[k]) != trncclSuccess)
+            return "not freed";
+    return NULL;
+}
+
+static void alloc_from_many_threads_is_consistent(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    for (uintptr_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)), 0);
+    for (int i = 0; i < 4; i++) {
+        void *problem = NULL;
+        pthread_join(threads[i], &problem);
+        if (problem)
+            fail_msg("%s", (char *)problem);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alloc_create_any_size_gives_zeroed_pages),
+        cmocka_unit_test(alloc_create_beyond_the_address_space_is_refused),
+        cmocka_unit_test(alloc_create_beyond_the_machine_is_refused),
+        cmocka_unit_test(alloc_destroy_of_other_pointers_is_refused),
+        cmocka_unit_test(alloc_find_knows_exactly_what_lies_inside),
+        cmocka_unit_test(alloc_find_part_of_a_range_that_was_not_inside_is_found),
+        cmocka_unit_test(alloc_ids_are_never_used_again),
+        cmocka_unit_test(alloc_destroy_gives_pages_back_though_a_peer_maps_them),
+        cmocka_unit_test(alloc_from_many_threads_is_consistent),
+    };
+    return cmocka_run_group_tests_name("mem alloc", tests, leakcheck_setup,
+                                       leakcheck_teardown);
+}
