@@ -6,3 +6,7 @@ libtrnccl_core_la_SOURCES += \
 	src/exec/run.h \
 	src/exec/wait.c \
 	src/exec/wait.h
+
+check_PROGRAMS += tests/unit/test_exec_run
+tests_unit_test_exec_run_SOURCES = tests/unit/test_exec_run.c
+tests_unit_test_exec_run_LDADD = $(TEST_LIBS)

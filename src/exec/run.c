@@ -474,17 +474,18 @@ static struct exec_blocked blocked_step(const struct exec_run *r, int channel)
     const struct exec_channel *c = &r->channels[channel];
     const struct exec_step *s = &p->steps[p->sched->channels[channel].first + c->step];
     struct exec_blocked b = {-1, "another channel", channel, c->step, c->round, NULL};
-    if (s->after_channel >= 0 && !after_met(r, c, s))
+    bool in_step = c->step < p->sched->channels[channel].nsteps; /* or at a round's end */
+    if (in_step && s->after_channel >= 0 && !after_met(r, c, s))
         return b;
-    const struct exec_operand *o = p->operands + s->first;
-    if (c->nready < s->nin) {
+    const struct exec_operand *o = p->operands + (in_step ? s->first : 0);
+    if (in_step && c->nready < s->nin) {
         b.what = "a message from";
         b.conn = o[c->nready].conn;
-    } else if (c->nready < s->nin + s->nout) {
+    } else if (in_step && c->nready < s->nin + s->nout) {
         b.what = "room for a message to";
         b.conn = o[c->nready].conn;
     }
-    for (int i = 0; !b.conn && i < p->nouts; i++)
+    for (int i = 0; p->lends && !b.conn && i < p->nouts; i++)
         if (r->lent_last[i] &&
             !p->outs[i]->ops->drained(p->outs[i], (uint32_t)(r->lent_last[i] - 1))) {
             b.what = "its buffer to be read by";
