@@ -456,9 +456,20 @@ static void settle(struct trncclComm *c)
     pthread_mutex_unlock(&c->turn_lock);
 }
 
+/* Ending is for the process that began. */
+static trncclResult_t check_owner(const char *name, trncclComm_t comm)
+{
+    TRY(check_handle(name, comm));
+    if (comm->pid == getpid())
+        return trncclSuccess;
+    return error_set(trncclInvalidUsage,
+                     "%s: process %d was forked from %d, which owns this communicator",
+                     name, (int)getpid(), comm->pid);
+}
+
 trncclResult_t trncclCommFinalize(trncclComm_t comm)
 {
-    TRY(check_handle("trncclCommFinalize", comm));
+    TRY(check_owner("trncclCommFinalize", comm));
     if (comm->finalized)
         return comm_note(comm, error_set(trncclInvalidUsage,
                                          "trncclCommFinalize: rank %d has finalized this "
@@ -472,13 +483,7 @@ trncclResult_t trncclCommFinalize(trncclComm_t comm)
 
 trncclResult_t trncclCommDestroy(trncclComm_t comm)
 {
-    TRY(check_handle("trncclCommDestroy", comm));
-    if (comm->pid != getpid())
-        return error_set(
-            trncclInvalidUsage,
-            "trncclCommDestroy: process %d was forked from %d, which owns this "
-            "communicator",
-            (int)getpid(), comm->pid);
+    TRY(check_owner("trncclCommDestroy", comm));
     settle(comm);
     comm_free(comm);
     return trncclSuccess;
@@ -486,7 +491,7 @@ trncclResult_t trncclCommDestroy(trncclComm_t comm)
 
 trncclResult_t trncclCommAbort(trncclComm_t comm)
 {
-    TRY(check_handle("trncclCommAbort", comm));
+    TRY(check_owner("trncclCommAbort", comm));
     atomic_store(&comm->aborted, 1);
     struct host *host = comm->host;
     if (!host || atomic_load(&comm->async_result) == trncclInProgress)

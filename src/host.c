@@ -133,6 +133,39 @@ static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t table_changed = PTHREAD_COND_INITIALIZER;
 static struct host_entry *table;
 
+/* A forked child has copies of its parent's communicators, but none of their threads and
+ * sockets: in the child each has a fault from the start. Its own memory, so the parent
+ * sees nothing of it. */
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&table_lock);
+}
+
+static void fork_parent(void)
+{
+    pthread_mutex_unlock(&table_lock);
+}
+
+/* Only memory writes: the child of a threaded process may do little else. */
+static void fork_child(void)
+{
+    static const char text[] = "this process was forked from the one that owns the "
+                               "communicator and cannot use it";
+    for (struct host_entry *e = table; e; e = e->next) {
+        if (!e->host)
+            continue;
+        memcpy(e->host->fault_text, text, sizeof text);
+        atomic_store(&e->host->fault, trncclInvalidUsage);
+    }
+    pthread_mutex_unlock(&table_lock);
+}
+
+static void fork_register(void)
+{
+    /* Fails only without memory; then a child is found out by its missing sockets. */
+    (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
 static void host_free(struct host *h)
 {
     links_close(h->links);
@@ -310,6 +343,8 @@ static trncclResult_t table_make(struct host_entry *e, const struct host_args *a
 
 trncclResult_t host_get(const struct host_args *a, struct links *links, struct host **out)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fork_register);
     uint8_t key[32];
     crypto_generichash(key, sizeof key, (const unsigned char *)a->hellos,
                        a->nranks * sizeof *a->hellos, NULL, 0);
