@@ -18,10 +18,14 @@ check_PROGRAMS += tests/api/test_api_groups
 tests_api_test_api_groups_SOURCES = tests/api/test_api_groups.c $(api_team)
 tests_api_test_api_groups_LDADD = $(API_TEST_LIBS)
 
-check_PROGRAMS += tests/api/test_api_streams
-tests_api_test_api_streams_SOURCES = tests/api/test_api_streams.c $(api_team)
-tests_api_test_api_streams_LDADD = $(API_TEST_LIBS)
-
 check_PROGRAMS += tests/api/test_api_life
 tests_api_test_api_life_SOURCES = tests/api/test_api_life.c $(api_team)
 tests_api_test_api_life_LDADD = $(API_TEST_LIBS)
+
+check_PROGRAMS += tests/api/test_api_limits
+tests_api_test_api_limits_SOURCES = tests/api/test_api_limits.c $(api_team)
+tests_api_test_api_limits_LDADD = $(API_TEST_LIBS)
+
+check_PROGRAMS += tests/api/test_api_streams
+tests_api_test_api_streams_SOURCES = tests/api/test_api_streams.c $(api_team)
+tests_api_test_api_streams_LDADD = $(API_TEST_LIBS)
