@@ -29,16 +29,6 @@ trncclResult_t trncclMemFree(void *ptr)
 
 /* ---- registration ---- */
 
-#define REGISTRATION_MAGIC 0x72656769 /* "regi" */
-
-/* A registration: memory from trncclMemAlloc is lent wherever it appears, so there is
- * nothing to set up; other memory cannot be mapped by another process and goes through
- * the slots. The handle is kept so that misuse is found. */
-struct registration {
-    uint32_t magic;
-    trncclComm_t comm;
-};
-
 static trncclResult_t check_range(const char *name, const char *what, trncclComm_t comm,
                                   const void *buff, size_t nbytes, const void *out)
 {
@@ -55,29 +45,36 @@ static trncclResult_t check_range(const char *name, const char *what, trncclComm
     return comm_note(comm, result);
 }
 
+/* Memory from trncclMemAlloc is lent wherever it appears, so there is nothing to set up;
+ * other memory cannot be mapped by another process and goes through the slots. The handle
+ * is kept so that misuse is found. */
 static trncclResult_t registration_create(trncclComm_t comm, void **handle)
 {
-    struct registration *r = malloc(sizeof *r);
+    struct comm_registration *r = malloc(sizeof *r);
     if (!r)
         return error_set(trncclSystemError, "out of memory for a registration");
-    *r = (struct registration){REGISTRATION_MAGIC, comm};
+    r->next = comm->registrations;
+    comm->registrations = r;
     *handle = r;
     return trncclSuccess;
 }
 
 static trncclResult_t registration_destroy(const char *name, trncclComm_t comm,
-                                           void *handle)
+                                           const void *handle)
 {
-    struct registration *r = handle;
     if (!comm || comm->magic != COMM_MAGIC)
         return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
                          name, (void *)comm);
-    if (!r || r->magic != REGISTRATION_MAGIC || r->comm != comm)
-        return comm_note(comm, error_set(trncclInvalidArgument,
-                                         "%s: the handle is %p, not a live one of this "
-                                         "communicator",
-                                         name, handle));
-    r->magic = 0;
+    struct comm_registration **at = &comm->registrations;
+    while (*at && *at != handle)
+        at = &(*at)->next;
+    struct comm_registration *r = *at;
+    if (!r)
+        return comm_note(comm,
+                         error_set(trncclInvalidArgument,
+                                   "%s: %p is not a live handle of this communicator",
+                                   name, handle));
+    *at = r->next;
     free(r);
     return trncclSuccess;
 }

@@ -48,6 +48,11 @@ void comm_free(struct trncclComm *c)
     free(c->places);
     free(c->scratch);
     free(c->redops);
+    while (c->registrations) {
+        struct comm_registration *r = c->registrations;
+        c->registrations = r->next;
+        free(r);
+    }
     pthread_mutex_destroy(&c->turn_lock);
     pthread_cond_destroy(&c->turn);
     pthread_mutex_destroy(&c->error_lock);

@@ -19,6 +19,11 @@
 
 struct call_cache;
 
+/* A live registration; its address is the handle. */
+struct comm_registration {
+    struct comm_registration *next;
+};
+
 /* A pre-multiplied sum: a handle of trncclRedOpCreatePreMulSum. */
 struct comm_redop {
     bool used;
@@ -60,7 +65,8 @@ struct trncclComm {
     pthread_mutex_t turn_lock;
     pthread_cond_t turn;
 
-    struct comm_redop *redops; /* owned [nredops] */
+    struct comm_registration *registrations; /* owned list */
+    struct comm_redop *redops;               /* owned [nredops] */
     int nredops;
 
     atomic_int aborted;
