@@ -51,6 +51,22 @@ struct operands {
         BODY(u)                                                                          \
     }
 
+/* Folds one raw vector into its nparts running values. */
+INLINE void fold_raw(KIND_PARAMETERS, vec *value, vec raw, const bool scaled, vec scalar)
+{
+    (void)narrow;
+    (void)divide;
+    vec x[4];
+    widen(raw, x);
+#define SCALE(u) x[u] = multiply(x[u], scalar);
+#define FOLD(u) value[u] = fold(value[u], x[u]);
+    if (scaled)
+        EACH(nparts, SCALE);
+    EACH(nparts, FOLD);
+#undef SCALE
+#undef FOLD
+}
+
 /* One column of nraw whole raw vectors at byte `at`; or, with nraw 1 and part != 0, of
  * the first `part` bytes of one. nraw * nparts <= 8. multiply is NULL unless raw inputs
  * are scaled, divide unless the value is averaged. */
@@ -58,28 +74,26 @@ INLINE void column(KIND_PARAMETERS, const int nraw, const struct operands *o, si
                    size_t part)
 {
     const int nvalues = nraw * nparts;
-    vec value[8], operand[8], result[8];
+    vec value[8], result[8];
     const char *p = o->in[0] + at;
-#define LOAD(u)                                                                          \
-    widen(part ? vector_part_load(p, part) : vector_load(p + u * VECTOR_BYTES),          \
-          to + u * nparts);
-#define SCALE(u) to[u] = multiply(to[u], o->scalar);
-#define FOLD(u) value[u] = fold(value[u], operand[u]);
+#define RAW(u) (part ? vector_part_load(p, part) : vector_load(p + u * VECTOR_BYTES))
+#define FIRST(u) widen(RAW(u), value + u * nparts);
+#define SCALE(u) value[u] = multiply(value[u], o->scalar);
+#define NEXT(u) fold_raw(KIND, value + u * nparts, RAW(u), false, o->scalar);
+#define NEXT_SCALED(u) fold_raw(KIND, value + u * nparts, RAW(u), true, o->scalar);
 #define DIVIDE(u) value[u] = divide(value[u], o->nranks);
 #define NARROW(u) result[u] = narrow(value + u * nparts);
 #define STORE(u) vector_store(q + u * VECTOR_BYTES, result[u]);
 #define STREAM(u) vector_stream(q + u * VECTOR_BYTES, result[u]);
-    vec *to = value;
-    EACH(nraw, LOAD);
+    EACH(nraw, FIRST);
     if (multiply && o->raw == 0)
         EACH(nvalues, SCALE);
-    to = operand;
     for (int i = 1; i < o->nin; i++) {
         p = o->in[i] + at;
-        EACH(nraw, LOAD);
         if (multiply && o->raw == i)
-            EACH(nvalues, SCALE);
-        EACH(nvalues, FOLD);
+            EACH(nraw, NEXT_SCALED);
+        else
+            EACH(nraw, NEXT);
     }
     if (divide)
         EACH(nvalues, DIVIDE);
@@ -93,13 +107,40 @@ INLINE void column(KIND_PARAMETERS, const int nraw, const struct operands *o, si
         else
             EACH(nraw, STORE);
     }
-#undef LOAD
+#undef RAW
+#undef FIRST
 #undef SCALE
-#undef FOLD
+#undef NEXT
+#undef NEXT_SCALED
 #undef DIVIDE
 #undef NARROW
 #undef STORE
 #undef STREAM
+}
+
+/* Two inputs, one output, 1 to 16 bytes: the latency of small all-reduces. No loop, and
+ * nothing to save or set up. */
+INLINE void pair_tiny(KIND_PARAMETERS, const struct combine_args *a, size_t nbytes)
+{
+    (void)multiply;
+    (void)divide;
+    const char *x = a->in[0], *y = a->in[1];
+    char *out = a->out[0];
+    vec value[4];
+    if (nbytes <= 8) {
+        widen(vector_words(word_load(x, nbytes), 0), value);
+        fold_raw(KIND, value, vector_words(word_load(y, nbytes), 0), false,
+                 vector_splat(0));
+        word_store(out, ((vec_u64)narrow(value))[0], nbytes);
+        return;
+    }
+    const size_t rest = nbytes - 8;
+    widen(vector_words(word_load(x, 8), word_load(x + 8, rest)), value);
+    fold_raw(KIND, value, vector_words(word_load(y, 8), word_load(y + 8, rest)), false,
+             vector_splat(0));
+    vec_u64 words = (vec_u64)narrow(value);
+    word_store(out, words[0], 8);
+    word_store(out + 8, words[1], rest);
 }
 
 /* Bytes before the first 64-byte line of `out`, so that streaming stores fill whole
@@ -153,12 +194,20 @@ static void run_copy(const struct combine *c, const struct combine_args *a)
 }
 
 #define KERNEL(name, nparts, widen, narrow, fold)                                        \
+    static __attribute__((noinline)) void name##_long(const struct combine *c,           \
+                                                      const struct combine_args *a)      \
+    {                                                                                    \
+        run(nparts, widen, narrow, fold, NULL, NULL, NULL, c, a);                        \
+    }                                                                                    \
     static void name(const struct combine *c, const struct combine_args *a)              \
     {                                                                                    \
+        const size_t nbytes = a->nelems * c->elem_nbytes;                                \
         if (a->nin == 1)                                                                 \
             run_copy(c, a);                                                              \
+        else if (a->nin == 2 && a->nout == 1 && nbytes - 1 < 16)                         \
+            pair_tiny(nparts, widen, narrow, fold, NULL, NULL, a, nbytes);               \
         else                                                                             \
-            run(nparts, widen, narrow, fold, NULL, NULL, NULL, c, a);                    \
+            name##_long(c, a);                                                           \
     }
 
 /* Only the step marked final divides; the others sum. */

@@ -99,6 +99,12 @@ INLINE vec f64_nan_canonical(vec v)
     return vector_select((vec)(f != f), vector_splat64(0x7ff8000000000000u), v);
 }
 
+/* Two words as the first 16 bytes, zeros above. */
+INLINE vec vector_words(uint64_t low, uint64_t high)
+{
+    return (vec)(vec_u64){low, high};
+}
+
 /* The first n bytes at p, 1 <= n < VECTOR_BYTES; the lanes above are zero. */
 INLINE vec vector_part_load(const char *p, size_t n)
 {
