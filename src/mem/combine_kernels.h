@@ -56,7 +56,7 @@ INLINE void fold_raw(KIND_PARAMETERS, vec *value, vec raw, const bool scaled, ve
 {
     (void)narrow;
     (void)divide;
-    vec x[4];
+    vec x[8]; /* as long as EACH can reach */
     widen(raw, x);
 #define SCALE(u) x[u] = multiply(x[u], scalar);
 #define FOLD(u) value[u] = fold(value[u], x[u]);
@@ -118,29 +118,26 @@ INLINE void column(KIND_PARAMETERS, const int nraw, const struct operands *o, si
 #undef STREAM
 }
 
-/* Two inputs, one output, 1 to 16 bytes: the latency of small all-reduces. No loop, and
- * nothing to save or set up. */
+/* Two inputs, one output, less than a vector: the latency of small all-reduces. No loop,
+ * and nothing to save or set up. */
 INLINE void pair_tiny(KIND_PARAMETERS, const struct combine_args *a, size_t nbytes)
 {
     (void)multiply;
     (void)divide;
     const char *x = a->in[0], *y = a->in[1];
     char *out = a->out[0];
-    vec value[4];
-    if (nbytes <= 8) {
-        widen(vector_words(word_load(x, nbytes), 0), value);
-        fold_raw(KIND, value, vector_words(word_load(y, nbytes), 0), false,
-                 vector_splat(0));
-        word_store(out, ((vec_u64)narrow(value))[0], nbytes);
-        return;
-    }
-    const size_t rest = nbytes - 8;
-    widen(vector_words(word_load(x, 8), word_load(x + 8, rest)), value);
-    fold_raw(KIND, value, vector_words(word_load(y, 8), word_load(y + 8, rest)), false,
-             vector_splat(0));
-    vec_u64 words = (vec_u64)narrow(value);
-    word_store(out, words[0], 8);
-    word_store(out + 8, words[1], rest);
+    const bool is_word = nbytes <= 8;
+    vec value[8];
+    widen(is_word ? vector_word(word_load(x, nbytes)) : vector_part_load(x, nbytes),
+          value);
+    fold_raw(KIND, value,
+             is_word ? vector_word(word_load(y, nbytes)) : vector_part_load(y, nbytes),
+             false, vector_splat(0));
+    vec result = narrow(value);
+    if (is_word)
+        word_store(out, ((vec_u64)result)[0], nbytes);
+    else
+        vector_part_store(out, result, nbytes);
 }
 
 /* Bytes before the first 64-byte line of `out`, so that streaming stores fill whole
@@ -204,7 +201,7 @@ static void run_copy(const struct combine *c, const struct combine_args *a)
         const size_t nbytes = a->nelems * c->elem_nbytes;                                \
         if (a->nin == 1)                                                                 \
             run_copy(c, a);                                                              \
-        else if (a->nin == 2 && a->nout == 1 && nbytes - 1 < 16)                         \
+        else if (a->nin == 2 && a->nout == 1 && nbytes - 1 < VECTOR_BYTES - 1)           \
             pair_tiny(nparts, widen, narrow, fold, NULL, NULL, a, nbytes);               \
         else                                                                             \
             name##_long(c, a);                                                           \

@@ -99,14 +99,17 @@ INLINE vec f64_nan_canonical(vec v)
     return vector_select((vec)(f != f), vector_splat64(0x7ff8000000000000u), v);
 }
 
-/* Two words as the first 16 bytes, zeros above. */
-INLINE vec vector_words(uint64_t low, uint64_t high)
+/* A word as the first 8 bytes, zeros above. */
+INLINE vec vector_word(uint64_t word)
 {
-    return (vec)(vec_u64){low, high};
+    return (vec)(vec_u64){word};
 }
 
+/* Functions of their own, lest every kernel repeats them several times. */
+#define OUT_OF_LINE static __attribute__((noinline))
+
 /* The first n bytes at p, 1 <= n < VECTOR_BYTES; the lanes above are zero. */
-INLINE vec vector_part_load(const char *p, size_t n)
+OUT_OF_LINE vec vector_part_load(const char *p, size_t n)
 {
 #ifdef VECTOR_PART_LOAD
     return VECTOR_PART_LOAD(p, n);
@@ -118,7 +121,7 @@ INLINE vec vector_part_load(const char *p, size_t n)
 #endif
 }
 
-INLINE void vector_part_store(char *p, vec v, size_t n)
+OUT_OF_LINE void vector_part_store(char *p, vec v, size_t n)
 {
 #ifdef VECTOR_PART_STORE
     VECTOR_PART_STORE(p, v, n);
