@@ -85,6 +85,24 @@ AC_DEFUN([TRNCCL_CHECK_FLAGS], [
             [HOUSE_CPPFLAGS="-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2"])
     ])
     AM_CONDITIONAL([SANITIZED], [test "x$trnccl_sanitizers" != x])
+
+    dnl The vector kernels read any address and are inlined a thousandfold: the checks that
+    dnl concern alignment and null only slow the compiler down, the others may be calls.
+    KERNEL_CFLAGS=
+    AS_IF([test "x$trnccl_sanitizers" != x], [
+        m4_foreach([flags], [[--param asan-instrumentation-with-call-threshold=0],
+                             [-mllvm -asan-instrumentation-with-call-threshold=0],
+                             [-fno-sanitize=null,alignment,object-size,pointer-overflow]], [
+            trnccl_saved_cflags=$CFLAGS
+            CFLAGS="$CFLAGS -Werror flags"
+            AC_MSG_CHECKING([whether $CC knows flags])
+            AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [])],
+                [KERNEL_CFLAGS="$KERNEL_CFLAGS flags"
+                 AC_MSG_RESULT([yes])], [AC_MSG_RESULT([no])])
+            CFLAGS=$trnccl_saved_cflags
+        ])
+    ])
+    AC_SUBST([KERNEL_CFLAGS])
     AC_SUBST([SANITIZERS], [$trnccl_sanitizers])
 
     dnl Last, so that no check above is decided by an unrelated warning.

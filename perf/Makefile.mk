@@ -43,6 +43,12 @@ endif
 
 dist_man_MANS += docs/man/trn-collective-perf.1
 
+# The combine kernels by themselves, beside memcpy; run by hand.
+EXTRA_PROGRAMS += bench-combine
+CLEANFILES += bench-combine$(EXEEXT)
+bench_combine_SOURCES = perf/bench/combine.c
+bench_combine_LDADD = libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
+
 # make bench: one interleaved comparison with Debian's Open MPI and MPICH, as far as their
 # compilers are there. BENCH_FLAGS="--quick" for a look.
 EXTRA_PROGRAMS += bench-trnccl

@@ -8,9 +8,8 @@ libtrnccl_core_la_SOURCES += \
 	src/mem/combine_word.h \
 	src/mem/region.h
 
-# One library per instruction set: the same kernels with flags of their own. They keep no
-# arrays on the stack that a wrong length could overrun, and a canary would cost tiny
-# calls a fifth of their time.
+# One library per instruction set: the same kernels with flags of their own. No canaries:
+# their local arrays are vectors in registers, indexed by constants.
 combine_sources = \
 	src/mem/combine_copy.h \
 	src/mem/combine_fold.h \
@@ -19,7 +18,7 @@ combine_sources = \
 	src/mem/combine_set.h \
 	src/mem/combine_vector.h \
 	src/mem/combine_word.h
-combine_cflags = -ffp-contract=off -fno-stack-protector
+combine_cflags = -ffp-contract=off -fno-stack-protector $(KERNEL_CFLAGS)
 
 noinst_LTLIBRARIES += libcombine_portable.la
 libcombine_portable_la_SOURCES = src/mem/combine_portable.c $(combine_sources)

@@ -140,10 +140,14 @@ const char *combine_simd_name(void)
     return set_get()->name;
 }
 
-static void run_copy(const struct combine *c, const struct combine_args *a)
+void combine_run_copy(const struct combine *c, const struct combine_args *a)
 {
-    combine_copy(a->out, a->nout, a->in[0], a->nelems * c->elem_nbytes,
-                 a->flags & COMBINE_STREAM);
+    const size_t nbytes = a->nelems * c->elem_nbytes;
+    const int nstream = a->flags & COMBINE_STREAM ? a->nstream : 0;
+    if (nstream > 0)
+        combine_copy(a->out, nstream, a->in[0], nbytes, true);
+    if (nstream < a->nout)
+        combine_copy(a->out + nstream, a->nout - nstream, a->in[0], nbytes, false);
 }
 
 /* The value of a narrow float's bits; NaN and infinities included. */
@@ -209,7 +213,7 @@ trncclResult_t combine_init(struct combine *c, trncclDataType_t type, int op,
     if (op == COMBINE_PREMUL && !scalar)
         return error_set(trncclInvalidArgument, "pre-mul-sum without a scalar");
     TRY(set_choose());
-    combine_fn fn = run_copy;
+    combine_fn fn = combine_run_copy;
     if (op != COMBINE_COPY)
         fn = set_get()->run[type][op == COMBINE_PREMUL ? COMBINE_SET_PREMUL : op];
     if (!fn)

@@ -3,7 +3,7 @@
  * Rules (each tested against an independent oracle):
  *  - value = (((in[0] op in[1]) op in[2]) ...), in listed order, for every element alike:
  *    the bits depend on the operands alone, never on the instruction set, the address,
- * the number of outputs, or how a call is split.
+ *    the number of outputs, or how a call is split.
  *  - One input that nothing scales is copied, every bit kept (NaN payloads; land and lor
  *    leave it as it is).
  *  - float32 and float64 combine in their own precision, without contraction or
@@ -41,7 +41,7 @@ struct combine;
 
 enum combine_flags {
     COMBINE_FINAL = 1,  /* apply the average's division to the value */
-    COMBINE_STREAM = 2, /* write the first nstream outputs past the cache: large or cold */
+    COMBINE_STREAM = 2, /* write the first nstream outputs past the cache */
 };
 
 struct combine_args {
@@ -51,7 +51,7 @@ struct combine_args {
     int raw;               /* index of the input that is a raw contribution, or -1 */
     unsigned flags;        /* enum combine_flags */
     size_t nelems;
-    int nstream; /* with COMBINE_STREAM: 1..nout */
+    int nstream; /* with COMBINE_STREAM, 1..nout: outputs that are large or cold */
 };
 
 typedef void (*combine_fn)(const struct combine *c, const struct combine_args *a);

@@ -184,12 +184,6 @@ INLINE void run(KIND_PARAMETERS, vec (*const splat)(const struct combine *),
         vector_fence();
 }
 
-static void run_copy(const struct combine *c, const struct combine_args *a)
-{
-    combine_copy(a->out, a->nout, a->in[0], a->nelems * c->elem_nbytes,
-                 a->flags & COMBINE_STREAM);
-}
-
 #define KERNEL(name, nparts, widen, narrow, fold)                                        \
     static __attribute__((noinline)) void name##_long(const struct combine *c,           \
                                                       const struct combine_args *a)      \
@@ -200,7 +194,7 @@ static void run_copy(const struct combine *c, const struct combine_args *a)
     {                                                                                    \
         const size_t nbytes = a->nelems * c->elem_nbytes;                                \
         if (a->nin == 1)                                                                 \
-            run_copy(c, a);                                                              \
+            combine_run_copy(c, a);                                                      \
         else if (a->nin == 2 && a->nout == 1 && nbytes - 1 < VECTOR_BYTES - 1)           \
             pair_tiny(nparts, widen, narrow, fold, NULL, NULL, a, nbytes);               \
         else                                                                             \

@@ -23,6 +23,9 @@ struct combine_set {
                    bool stream);
 };
 
+/* The kernel of one input that nothing scales. */
+void combine_run_copy(const struct combine *c, const struct combine_args *a);
+
 extern const struct combine_set combine_set_portable;
 #ifdef __x86_64__
 extern const struct combine_set combine_set_avx2;

@@ -16,6 +16,7 @@ struct trial {
     int alias; /* output 0 is this input's memory, or -1 */
     unsigned flags;
     size_t nelems;
+    int nstream; /* with COMBINE_STREAM */
 };
 
 /* A block that starts `offset` bytes after a 64-byte line, with guards if it is written.
@@ -75,8 +76,8 @@ static size_t mismatches(const struct combine *c, const struct trial *t, uint64_
                      : block_new(aligned ? offset / size * size : offset, nbytes, GUARD);
         out_ptr[j] = out[j].data;
     }
-    struct combine_args a = {in_ptr, out_ptr,  t->nin,   t->nout,
-                             t->raw, t->flags, t->nelems};
+    struct combine_args a = {in_ptr, out_ptr,  t->nin,    t->nout,
+                             t->raw, t->flags, t->nelems, t->nstream};
     a.nstream = 1 + (int)random_below(r, (uint32_t)t->nout);
     combine_run(c, &a);
 
@@ -131,6 +132,7 @@ static struct trial random_trial(struct random *r, int type, int op)
         .flags = random_below(r, 4), /* COMBINE_FINAL, COMBINE_STREAM */
         .nelems = random_below(r, 131),
     };
+    t.nstream = 1 + (int)random_below(r, (uint32_t)t.nout);
     t.raw = op == COMBINE_PREMUL ? (int)random_below(r, (uint32_t)t.nin + 1) - 1 : -1;
     t.alias = (int)random_below(r, 2 * (uint32_t)t.nin);
     if (t.alias >= t.nin)
@@ -172,8 +174,14 @@ static void kernels_every_shape(const char *simd)
         for (int nin = 1; nin <= 9; nin += nin > 3 ? 2 : 1)
             for (int nout = 1; nout <= MAX_OUT; nout += nout > 2 ? 2 : 1)
                 for (size_t nelems = 0; nelems <= 130; nelems++) {
-                    struct trial t = {types[k], trncclSum, nin, nout,  2,
-                                      -1,       -1,        0,   nelems};
+                    struct trial t = {.type = types[k],
+                                      .op = trncclSum,
+                                      .nin = nin,
+                                      .nout = nout,
+                                      .nranks = 2,
+                                      .raw = -1,
+                                      .nelems = nelems,
+                                      .nstream = nout};
                     t.flags = nelems % 3 == 0 ? COMBINE_STREAM : 0;
                     t.alias = (int)(nelems % 4) < nin ? (int)(nelems % 4) : -1;
                     trial_check(&t, &r);
@@ -216,12 +224,12 @@ static void run_split_anywhere_same_bits(void **state)
         }
         const void *in[2] = {x, y};
         void *out[1] = {whole};
-        combine_run(&c, &(struct combine_args){in, out, 2, 1, -1, 0, N});
+        combine_run(&c, &(struct combine_args){in, out, 2, 1, -1, 0, N, 0});
         for (size_t at = 0; at <= N; at++) {
             const void *rest[2] = {x + at * size, y + at * size};
             void *out1[1] = {halves}, *out2[1] = {halves + at * size};
-            combine_run(&c, &(struct combine_args){in, out1, 2, 1, -1, 0, at});
-            combine_run(&c, &(struct combine_args){rest, out2, 2, 1, -1, 0, N - at});
+            combine_run(&c, &(struct combine_args){in, out1, 2, 1, -1, 0, at, 0});
+            combine_run(&c, &(struct combine_args){rest, out2, 2, 1, -1, 0, N - at, 0});
             assert_memory_equal(whole, halves, N * size);
         }
     }
@@ -315,7 +323,7 @@ static void planted_faults_are_caught(void **state)
     struct random r = random_seeded(__func__);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         struct trial t = {
-            faults[i].type, faults[i].op, faults[i].nin, 2, 1, -1, -1, 0, 2000};
+            faults[i].type, faults[i].op, faults[i].nin, 2, 1, -1, -1, 0, 2000, 0};
         struct combine c;
         assert_int_equal(combine_init(&c, (trncclDataType_t)t.type, t.op, NULL, 1), 0);
         assert_int_equal(mismatches(&c, &t, 0, &r), 0);

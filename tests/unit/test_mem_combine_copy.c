@@ -94,7 +94,7 @@ static void run_one_input_keeps_every_bit(void **state)
         const void *in[1] = {signalling};
         void *out[2] = {x, y};
         assert_int_equal(combine_init(&c, trncclFloat32, ops[o], NULL, 5), 0);
-        combine_run(&c, &(struct combine_args){in, out, 1, 2, -1, 0, 3});
+        combine_run(&c, &(struct combine_args){in, out, 1, 2, -1, COMBINE_STREAM, 3, 1});
         assert_memory_equal(x, signalling, sizeof x);
         assert_memory_equal(y, signalling, sizeof y);
     }

@@ -76,7 +76,8 @@ static void pairs_check_op(struct pairs *p, int op, int nranks, uint64_t scalar)
         const void *in[2] = {p->x, p->y};
         void *out[1] = {p->got};
         memset(p->got, 0xa5, p->n * p->size);
-        combine_run(&c, &(struct combine_args){in, out, 2, 1, raw, COMBINE_FINAL, p->n});
+        combine_run(&c,
+                    &(struct combine_args){in, out, 2, 1, raw, COMBINE_FINAL, p->n, 0});
         pairs_compare(p, op, nranks, scalar);
     }
 }
@@ -186,7 +187,7 @@ static void narrowing_of_long_sums_matches_oracle(void **state)
             const void *in[NIN] = {p.x, p.y, z};
             void *out[1] = {p.got};
             combine_run(&c,
-                        &(struct combine_args){in, out, NIN, 1, -1, COMBINE_FINAL, N});
+                        &(struct combine_args){in, out, NIN, 1, -1, COMBINE_FINAL, N, 0});
             pairs_compare(&p, trncclAvg, 3, 0);
         }
         free(z);

@@ -96,6 +96,7 @@ static void case_measure(const struct bench *b, int type, int op, struct shape s
         .flags =
             (op == trncclAvg ? COMBINE_FINAL : 0u) | (s.stream ? COMBINE_STREAM : 0u),
         .nelems = b->nbytes / c.elem_nbytes,
+        .nstream = s.nout,
     };
     const int calls = calls_for(b->nbytes, s.nin + s.nout);
     static double rate[MAX_ROUNDS], ratio[MAX_ROUNDS], ns[MAX_ROUNDS];
