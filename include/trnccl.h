@@ -132,16 +132,16 @@ typedef int (*trncclOobAllgather_t)(void *context, const void *mine, void *all,
 #define TRNCCL_CONFIG_UNDEF_PTR NULL
 #define TRNCCL_CONFIG_MAGIC 0x7472636fu
 typedef struct {
-    size_t size;           /* set by the initialiser; do not change */
-    unsigned magic;        /* set by the initialiser; do not change */
-    unsigned version;      /* set by the initialiser; do not change */
-    int blocking;          /* 1 (default): calls complete or fail before they return.
-                              0: creation goes on in the background, trncclInProgress */
-    const char *commName;  /* shown in every message; copied */
-    int splitShare;        /* 1: a split communicator may share its parent's resources */
-    int timeoutMs;         /* deadline of every call, ms; 0 = none; default 600000 */
-    int initTimeoutMs;     /* deadline of creation, ms; default 120000 */
-    const char *algo;      /* force an algorithm by name (see TRNCCL_ALGO); copied */
+    size_t size;          /* set by the initialiser; do not change */
+    unsigned magic;       /* set by the initialiser; do not change */
+    unsigned version;     /* set by the initialiser; do not change */
+    int blocking;         /* 1 (default): calls complete or fail before they return.
+                             0: creation goes on in the background, trncclInProgress */
+    const char *commName; /* shown in every message; copied */
+    int splitShare;    /* accepted as in NCCL; a split communicator shares nothing yet */
+    int timeoutMs;     /* deadline of every call, ms; 0 = none; default 600000 */
+    int initTimeoutMs; /* deadline of creation, ms; default 120000 */
+    const char *algo;  /* force an algorithm by name (see TRNCCL_ALGO); copied */
     const char *transport; /* force a transport by name (see TRNCCL_TRANSPORT); copied */
     trncclOobAllgather_t oobAllgather; /* used instead of the unique id when not NULL */
     void *oobContext; /* passed to oobAllgather; borrowed until init returns */
@@ -194,7 +194,8 @@ TRNCCL_API trncclResult_t trncclCommInitRankScalable(trncclComm_t *comm, int nra
                                                      int rank, int nids,
                                                      trncclUniqueId *ids,
                                                      trncclConfig_t *config);
-/* Completes queued calls and says goodbye to the other ranks. Collective. */
+/* Completes queued calls; after it only trncclCommDestroy is allowed, which says goodbye
+ * to the other ranks. */
 TRNCCL_API trncclResult_t trncclCommFinalize(trncclComm_t comm);
 /* Frees the handle; finalizes first if that was not done. */
 TRNCCL_API trncclResult_t trncclCommDestroy(trncclComm_t comm);

@@ -373,6 +373,15 @@ static void call_failed(struct exec_task *t)
     comm_note(c->comm, t->result);
 }
 
+/* A call that could not be prepared. What is wrong with its arguments is wrong on every
+ * rank; but where only this rank failed the others wait for it, and must be told. */
+static trncclResult_t call_refused(struct call *c, trncclResult_t result)
+{
+    if ((result == trncclSystemError || result == trncclInternalError) && c->comm->host)
+        host_fault(c->comm->host, result, true, error_text());
+    return comm_note(c->comm, result);
+}
+
 static trncclResult_t reserve_scratch(struct trncclComm *comm, size_t nbytes)
 {
     if (nbytes <= comm->scratch_nbytes)
@@ -529,7 +538,7 @@ static trncclResult_t join_to_itself(struct call *list)
                              "itself in the same group",
                              c->comm->rank);
         if (result != trncclSuccess)
-            return comm_note(c->comm, result);
+            return call_refused(c, result);
     }
     for (struct call *c = list; c; c = c->next)
         if (c->kind == CALL_RECV && to_itself(c) && !c->joined)
@@ -555,7 +564,7 @@ trncclResult_t call_run_one(struct call *c)
     if (__builtin_expect(result == trncclSuccess, 1))
         result = exec_drive_one(&task, &c->comm->patience);
     else
-        comm_note(c->comm, result);
+        result = call_refused(c, result);
     call_unpin(c);
     turn_pass(c);
     return result;

@@ -152,6 +152,13 @@ static trncclResult_t prove(const struct algo *algo, const struct sched_args *ar
     trncclResult_t result = algo_build_all(algo, args, ranks);
     if (result == trncclSuccess) {
         result = verify_schedules(ranks, args->nranks, args->pairs, args->npairs, NULL);
+        if (result == trncclInvalidUsage) { /* our bug, not the caller's */
+            char reason[512];
+            snprintf(reason, sizeof reason, "%s", error_text());
+            result = error_set(
+                trncclInternalError, "%s of %s for %d ranks was refused by its proof: %s",
+                algo->name, sched_coll_name(args->coll), args->nranks, reason);
+        }
         for (int r = 0; r < args->nranks; r++)
             sched_destroy(ranks[r]);
     }
