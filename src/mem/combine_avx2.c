@@ -61,6 +61,7 @@ INLINE void part_store(char *p, __m256i v, size_t n)
 #define HALF_WIDEN(v, i) ((vec)_mm256_cvtph_ps(_mm256_extracti128_si256((__m256i)(v), i)))
 #define HALVES_NARROW(a, b) ((vec)_mm256_set_m128i(half_narrow(b), half_narrow(a)))
 #define F32_MIN_RAW(a, b) ((vec)_mm256_min_ps((__m256)(a), (__m256)(b)))
+#define F32_MAX_RAW(a, b) ((vec)_mm256_max_ps((__m256)(a), (__m256)(b)))
 
 INLINE __m128i half_narrow(vec v)
 {

@@ -23,6 +23,7 @@
 #define HALVES_NARROW(a, b)                                                              \
     ((vec)_mm512_inserti64x4(_mm512_castsi256_si512(half_narrow(a)), half_narrow(b), 1))
 #define F32_MIN_RAW(a, b) ((vec)_mm512_min_ps((__m512)(a), (__m512)(b)))
+#define F32_MAX_RAW(a, b) ((vec)_mm512_max_ps((__m512)(a), (__m512)(b)))
 
 INLINE __m256i half_narrow(vec v)
 {

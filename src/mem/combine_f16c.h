@@ -5,6 +5,7 @@
  *   HALF_WIDEN(v, i)     float32 vector from half i (0, 1) of a vector of float16
  *   HALVES_NARROW(a, b)  the inverse, to nearest even
  *   F32_MIN_RAW(a, b)    a < b ? a : b, so b if either is NaN
+ *   F32_MAX_RAW(a, b)    a > b ? a : b
  *
  * Template: compiled once per instruction set, inside combine_<set>.c. */
 #ifndef TRNCCL_MEM_COMBINE_F16C_H
@@ -34,26 +35,30 @@ INLINE void e5m2_widen(vec raw, vec *p)
     f16_widen(raw & 0xff00ff00u, p + 2);
 }
 
-/* Rounds to a multiple of 2^-mantissa_nbits of the value's power of two, which is not
- * taken below 2^(least_exponent - 127) nor above 2^127: adding and subtracting one and a
- * half times 2^23 such units. */
-INLINE vec f32_round_at(vec v, const int mantissa_nbits, const uint32_t least_exponent)
+/* Adding this to a value and taking it away again rounds to a multiple of
+ * 2^-mantissa_nbits of the value's power of two: 2^23 such units, by exponent arithmetic
+ * on the bits. power: that power of two, as a float32 below 2^104. */
+INLINE vec f32_rounder(vec power, const int mantissa_nbits)
 {
-    vec_i32 exponent = (vec_i32)(v & F32_INFINITY);
-    const vec least = vector_splat(least_exponent << 23);
-    const vec most = vector_splat((254u - 23u) << 23);
-    vec e = vector_select((vec)(exponent < (vec_i32)least), least, (vec)exponent);
-    e = vector_select((vec)((vec_i32)e > (vec_i32)most), most, e);
-    vec unit = e + (((23u - (uint32_t)mantissa_nbits) << 23) | 0x400000u);
-    vec rounded = (vec)(((vec_f32)v + (vec_f32)unit) - (vec_f32)unit);
+    return power + ((23u - (uint32_t)mantissa_nbits) << 23);
+}
+
+/* To e5m2's grid, so that the float16 made of it is exact (or infinite). */
+INLINE vec e5m2_round(vec v)
+{
+    vec power = v & F32_INFINITY;
+    power = F32_MAX_RAW(power, vector_splat_f32(0x1p-14f)); /* the least normal */
+    power = F32_MIN_RAW(power, vector_splat_f32(0x1p100f)); /* beyond overflow */
+    /* One and a half times as much serves values of either sign. */
+    vec rounder = f32_rounder(power, 2) | 0x400000u;
+    vec rounded = (vec)(((vec_f32)v + (vec_f32)rounder) - (vec_f32)rounder);
     return rounded | (v & 0x80000000u); /* what rounds to zero keeps its sign */
 }
 
 INLINE vec e5m2_narrow_halves(vec a, vec b)
 {
-    /* Rounded to e5m2's grid first, so that the float16 is exact (or infinite). */
-    return HALVES_NARROW(f32_round_at(f32_nan_canonical(a), 2, 113),
-                         f32_round_at(f32_nan_canonical(b), 2, 113));
+    return HALVES_NARROW(e5m2_round(f32_nan_canonical(a)),
+                         e5m2_round(f32_nan_canonical(b)));
 }
 
 INLINE vec e5m2_join(vec even, vec odd)
@@ -92,14 +97,15 @@ INLINE void e4m3_widen(vec raw, vec *p)
     p[3] = e4m3_widen_half(p[3]);
 }
 
-/* Rounded to e4m3's grid; NaN and everything above 448 become 480, all ones. */
+/* Rounded to e4m3's grid and divided by 256; NaN and everything above 448 become 480, all
+ * ones. */
 INLINE vec e4m3_round(vec v)
 {
-    vec rounded = f32_round_at(v, 3, 121);
-    vec magnitude = rounded & 0x7fffffffu;
-    vec limit = vector_splat_f32(480.0f);
-    vec clamped = F32_MIN_RAW(magnitude, limit);
-    return (vec)((vec_f32)(clamped | (v & 0x80000000u)) * (1.0f / 256.0f));
+    vec magnitude = F32_MIN_RAW(v & 0x7fffffffu, vector_splat_f32(480.0f));
+    vec power = F32_MAX_RAW(magnitude & F32_INFINITY, vector_splat_f32(0x1p-6f));
+    vec rounder = f32_rounder(power, 3);
+    vec_f32 rounded = ((vec_f32)magnitude + (vec_f32)rounder) - (vec_f32)rounder;
+    return (vec)(rounded * (1.0f / 256.0f)) | (v & 0x80000000u);
 }
 
 /* The 16-bit lanes' e4m3 codes in their low bytes. */

@@ -162,8 +162,9 @@ INLINE void run(KIND_PARAMETERS, vec (*const splat)(const struct combine *),
         .scalar = splat ? splat(c) : vector_splat(0),
         .nstream = a->flags & COMBINE_STREAM ? a->nstream : 0,
     };
-    /* Half of 16 registers for running values, the rest for operands. */
-    const int nraw = 8 / nparts;
+    /* Half of 16 registers for running values; a quarter where scaling or the conversion
+     * of 8-bit floats needs many more. */
+    const int nraw = (multiply || nparts == 4 ? 4 : 8) / nparts;
     const size_t wide = (size_t)nraw * VECTOR_BYTES;
     size_t at = 0;
     size_t end = o.nstream ? stream_head(o.out[0], c->elem_nbytes, nbytes) : 0;
