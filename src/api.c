@@ -226,10 +226,13 @@ trncclResult_t trncclAllToAll(const void *sendbuff, void *recvbuff, size_t count
 
 trncclResult_t trncclBarrier(trncclComm_t comm, trncclStream_t stream)
 {
-    static char token[2]; /* the schedule's chunks; nothing is read from them */
-    struct call c = call_of("trncclBarrier", SCHED_BARRIER, &token[0], &token[1], 1,
-                            trncclUint8, comm);
+    struct call c =
+        call_of("trncclBarrier", SCHED_BARRIER, NULL, NULL, 1, trncclUint8, comm);
     trncclResult_t checked = check_comm(&c);
+    if (checked == trncclSuccess) {
+        c.send = &comm->token[0];
+        c.recv = &comm->token[1];
+    }
     if (checked == trncclSuccess && stream)
         checked = stream_check(c.name, stream);
     return run(&c, checked, stream);

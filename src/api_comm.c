@@ -224,11 +224,23 @@ static void background_free(struct background *b)
     free(b);
 }
 
+/* Ends the calls of this process's ranks and tells the other processes. */
+static void tell_abort(struct trncclComm *comm)
+{
+    char text[160];
+    snprintf(text, sizeof text, "rank %d (host %s, pid %d) called trncclCommAbort",
+             comm->rank, comm->host->hostname, comm->pid);
+    host_fault(comm->host, trncclRemoteError, true, text);
+}
+
 static void *background_main(void *argument)
 {
     struct background *b = argument;
     trncclResult_t result = comm_note(b->comm, comm_connect(b->comm, &b->args));
     atomic_store(&b->comm->async_result, (int)result);
+    /* Pairs with trncclCommAbort: one of the two sees the other's store. */
+    if (result == trncclSuccess && atomic_load(&b->comm->aborted))
+        tell_abort(b->comm);
     background_free(b);
     return NULL;
 }
@@ -278,9 +290,7 @@ static trncclResult_t init_background(struct trncclComm *c, const struct comm_ar
 static trncclResult_t init_rank(const struct init *init, trncclComm_t *comm)
 {
     struct trncclComm *c = NULL;
-    TRY(comm_allocate(&c));
-    c->rank = init->args.rank;
-    c->nranks = init->args.nranks;
+    TRY(comm_allocate(&init->args, &c));
     trncclResult_t result =
         init->blocking ? comm_connect(c, &init->args) : init_background(c, &init->args);
     if (result != trncclSuccess) {
@@ -493,13 +503,9 @@ trncclResult_t trncclCommAbort(trncclComm_t comm)
 {
     TRY(check_owner("trncclCommAbort", comm));
     atomic_store(&comm->aborted, 1);
-    struct host *host = comm->host;
-    if (!host || atomic_load(&comm->async_result) == trncclInProgress)
-        return trncclSuccess; /* creation sees the flag by itself */
-    char text[160];
-    snprintf(text, sizeof text, "rank %d (host %s, pid %d) called trncclCommAbort",
-             comm->rank, host->hostname, comm->pid);
-    host_fault(host, trncclRemoteError, true, text);
+    /* Creation in the background sees the flag by itself. */
+    if (atomic_load(&comm->async_result) != trncclInProgress && atomic_load(&comm->ready))
+        tell_abort(comm);
     return trncclSuccess;
 }
 

@@ -11,13 +11,18 @@
 #include "util/log.h"
 #include "util/settings.h"
 
-trncclResult_t comm_allocate(struct trncclComm **out)
+trncclResult_t comm_allocate(const struct comm_args *args, struct trncclComm **out)
 {
     struct trncclComm *c = calloc(1, sizeof *c);
     if (!c)
         return error_set(trncclSystemError, "out of memory for a communicator");
     c->magic = COMM_MAGIC;
     c->pid = getpid();
+    c->rank = args->rank;
+    c->nranks = args->nranks;
+    c->device = args->device;
+    c->timeout_ms = args->timeout_ms;
+    snprintf(c->name, sizeof c->name, "%s", args->name ? args->name : "comm");
     c->last_algo = "";
     pthread_mutex_init(&c->turn_lock, NULL);
     pthread_cond_init(&c->turn, NULL);
@@ -70,17 +75,33 @@ trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result)
     return result;
 }
 
+/* Creation in the background goes on, or has failed. */
+static trncclResult_t comm_unready(struct trncclComm *c)
+{
+    int state = atomic_load(&c->async_result);
+    if (state == trncclSuccess || state == trncclInProgress)
+        return error_set(trncclInvalidUsage,
+                         "rank %d: the communicator is still being created "
+                         "(trncclCommGetAsyncError tells when it is ready)",
+                         c->rank);
+    char text[ERROR_TEXT_BYTES];
+    pthread_mutex_lock(&c->error_lock);
+    snprintf(text, sizeof text, "%s", c->error_text);
+    pthread_mutex_unlock(&c->error_lock);
+    return error_set((trncclResult_t)state, "%s", text);
+}
+
 trncclResult_t comm_unusable(struct trncclComm *c)
 {
     if (atomic_load(&c->aborted))
         return error_set(trncclAborted, "rank %d: the communicator was aborted", c->rank);
-    if (!c->host || c->finalized)
-        return error_set(
-            trncclInvalidUsage, "rank %d: the communicator is %s", c->rank,
-            c->finalized
-                ? "finalized: only trncclCommDestroy may follow"
-                : "still being created (trncclCommGetAsyncError tells when it is "
-                  "ready)");
+    if (!atomic_load(&c->ready))
+        return comm_unready(c);
+    if (c->finalized)
+        return error_set(trncclInvalidUsage,
+                         "rank %d: the communicator is finalized: only "
+                         "trncclCommDestroy may follow",
+                         c->rank);
     return host_fault_error(c->host);
 }
 
@@ -318,11 +339,6 @@ static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *ar
 
 trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args)
 {
-    c->rank = args->rank;
-    c->nranks = args->nranks;
-    c->device = args->device;
-    c->timeout_ms = args->timeout_ms;
-    snprintf(c->name, sizeof c->name, "%s", args->name ? args->name : "comm");
     log_rank_set(c->rank);
     TRY(transport_check_names(args->transport));
     uint64_t start = clock_now_ns(), deadline = clock_deadline_ns(args->init_timeout_ms);
@@ -338,9 +354,12 @@ trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args)
     TRY(boot_open(&b, &boot));
     trncclResult_t result = comm_join(c, args, boot, deadline);
     boot_close(boot);
-    if (result == trncclSuccess)
+    if (result == trncclSuccess) {
+        /* Pairs with the load in comm_usable. */
+        atomic_store_explicit(&c->ready, true, memory_order_release);
         log_info("comm", "%s: rank %d of %d ready in %.1f ms", c->name, c->rank,
                  c->nranks, (double)(clock_now_ns() - start) / 1e6);
+    }
     return result;
 }
 

@@ -37,7 +37,8 @@ struct trncclComm {
     int rank, nranks, device;
     int timeout_ms;
     char name[64];
-    int pid; /* of the process that made it: a forked child must not use it */
+    char token[2]; /* what a barrier sends and receives; nobody reads it */
+    int pid;       /* of the process that made it: a forked child must not use it */
 
     struct host *host;              /* counted */
     struct transport_place *places; /* owned [nranks] */
@@ -69,6 +70,7 @@ struct trncclComm {
     struct comm_redop *redops;               /* owned [nredops] */
     int nredops;
 
+    atomic_bool ready; /* created: all above is in place */
     atomic_int aborted;
     atomic_int async_result; /* of creation in the background and of queued calls */
     pthread_t creator;       /* when created in the background */
@@ -87,8 +89,9 @@ struct comm_args {
     void *oob_context;
 };
 
-/* An empty handle, so that creation can go on in the background and be aborted. */
-trncclResult_t comm_allocate(struct trncclComm **out);
+/* A handle that knows who it is and nobody else, so that creation can go on in the
+ * background and be aborted. */
+trncclResult_t comm_allocate(const struct comm_args *args, struct trncclComm **out);
 /* Joins the other ranks. On error the handle is left to be freed by comm_free. */
 trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args);
 /* Frees everything; tells the others by the goodbye of the links. NULL is allowed. */
@@ -98,7 +101,9 @@ trncclResult_t comm_unusable(struct trncclComm *c);
 /* trncclSuccess if calls may be made: created, not finalized, aborted or failed. */
 static inline trncclResult_t comm_usable(struct trncclComm *c)
 {
-    if (__builtin_expect(c->host && !c->finalized &&
+    if (__builtin_expect(/* Pairs with the store in comm_connect. */
+                         atomic_load_explicit(&c->ready, memory_order_acquire) &&
+                             !c->finalized &&
                              !atomic_load_explicit(&c->aborted, memory_order_relaxed) &&
                              /* Pairs with the store in host_fault. */
                              !atomic_load_explicit(&c->host->fault, memory_order_acquire),

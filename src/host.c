@@ -65,10 +65,10 @@ trncclResult_t host_identify(struct host_hello *hello)
 
 static void wake_local_ranks(struct host *h)
 {
-    if (!h->segment)
-        return;
-    for (int i = 0; i < h->segment->nranks; i++)
-        segment_ring_slow(segment_rank(h->segment, i));
+    /* Pairs with segment_set: the links tell of a death as soon as they are up. */
+    struct segment *s = __atomic_load_n(&h->segment, __ATOMIC_ACQUIRE);
+    for (int i = 0; s && i < s->nranks; i++)
+        segment_ring_slow(segment_rank(s, i));
 }
 
 void host_fault(struct host *h, trncclResult_t result, bool tell, const char *text)
@@ -205,13 +205,20 @@ static trncclResult_t host_processes(struct host *h, const struct host_args *a,
     return trncclSuccess;
 }
 
+static void segment_set(struct host *h, struct segment *s)
+{
+    __atomic_store_n(&h->segment, s, __ATOMIC_RELEASE);
+}
+
 /* The first process makes the segment and hands it to the others. */
 static trncclResult_t host_segment(struct host *h, const struct host_args *a, int nlocal)
 {
     const struct host_hello *mine = &a->hellos[a->rank];
     struct host_message m = {.kind = HOST_SEGMENT};
+    struct segment *s = NULL;
     if (h->process_index == 0) {
-        TRY(segment_create(nlocal, mine->nchannels, mine->nslots, &h->segment));
+        TRY(segment_create(nlocal, mine->nchannels, mine->nslots, &s));
+        segment_set(h, s);
         m.nbytes = h->segment->nbytes;
         for (int p = 1; p < h->nprocesses; p++)
             TRY(links_send(h->links, p, &m, sizeof m, h->segment->fd));
@@ -228,7 +235,9 @@ static trncclResult_t host_segment(struct host *h, const struct host_args *a, in
                          "expected",
                          h->process_rank[0], nbytes, m.kind);
     }
-    return segment_attach(fd, nlocal, mine->nchannels, mine->nslots, &h->segment);
+    TRY(segment_attach(fd, nlocal, mine->nchannels, mine->nslots, &s));
+    segment_set(h, s);
+    return trncclSuccess;
 }
 
 static trncclResult_t host_create(const struct host_args *a, struct links *links,
