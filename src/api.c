@@ -43,8 +43,8 @@ static trncclResult_t check_op(struct call *c, trncclRedOp_t op)
         c->op = (int)op;
         return trncclSuccess;
     }
-    c->redop = (int)op - trncclNumOps;
-    if ((int)op < 0 || c->redop >= c->comm->nredops || !c->comm->redops[c->redop].used)
+    c->redop = (int)op < 0 ? -1 : (int)op - trncclNumOps;
+    if (c->redop < 0 || c->redop >= c->comm->nredops || !c->comm->redops[c->redop].used)
         return error_set(
             trncclInvalidArgument,
             "%s: op is %d: neither one of 0 to %d (trncclRedOp_t) nor a live "

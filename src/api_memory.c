@@ -193,7 +193,7 @@ trncclResult_t trncclRedOpCreatePreMulSum(trncclRedOp_t *op, void *scalar,
 trncclResult_t trncclRedOpDestroy(trncclRedOp_t op, trncclComm_t comm)
 {
     TRY(redop_check("trncclRedOpDestroy", comm));
-    int slot = (int)op - trncclNumOps;
+    int slot = (int)op < 0 ? -1 : (int)op - trncclNumOps;
     if (slot < 0 || slot >= comm->nredops || !comm->redops[slot].used)
         return comm_note(comm,
                          error_set(trncclInvalidArgument,
