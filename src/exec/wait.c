@@ -36,7 +36,7 @@ struct exec_patience exec_patience_for(int nranks, int64_t spin_us)
     membarrier_available();
     /* With a core per rank a peer's answer is at most a few hundred polls away; without,
      * the peer may need this core to answer at all. */
-    return (struct exec_patience){.polls = nranks <= ncores ? 4000 : 8,
+    return (struct exec_patience){.polls = nranks <= ncores ? 4000 : 0,
                                   .spin_ns = (uint64_t)spin_us * 1000};
 }
 

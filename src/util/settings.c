@@ -35,7 +35,7 @@ const struct settings_entry settings_table[SETTINGS_COUNT] = {
                             "Transports to use, separated by commas; with a leading ^ "
                             "the transports not to use."},
     [SETTINGS_SLICE_BYTES] = {"TRNCCL_SLICE_BYTES", SETTINGS_SIZE, 4096, 65536,
-                              "16K", "Bytes of a chunk that travel per round."},
+                              "64K", "Bytes of a chunk that travel per round."},
     [SETTINGS_SLOTS] = {"TRNCCL_SLOTS", SETTINGS_INT, 2, 16, "4",
                         "Staged slots of each connection; rounded down to a power "
                         "of two."},
