@@ -35,7 +35,8 @@ void comm_free(struct trncclComm *c)
 {
     if (!c)
         return;
-    if (c->mine) {
+    /* After a failure the others have been told of that, which is the better reason. */
+    if (c->mine && !atomic_load(&c->host->fault)) {
         atomic_store(&c->mine->left, 1);
         for (int i = 0; i < c->host->segment->nranks; i++)
             segment_ring_slow(segment_rank(c->host->segment, i));

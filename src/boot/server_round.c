@@ -148,11 +148,12 @@ void round_join(struct server *s, struct conn *c, const struct wire_join *join)
     }
     if (!roster_admissible(&s->roster, join, why, sizeof(why)) ||
         !same_top(s, join, why, sizeof(why))) {
-        refuse(s, c, why);
         /* Complete: a late second use of the id must not harm the first. Otherwise the
-         * ranks that wait would wait in vain: tell them the reason at once. */
+         * ranks that wait would wait in vain: tell them the reason, and before this one,
+         * which may live in this process and end it. */
         if (!s->ready)
             round_fail(s, trncclInvalidArgument, "%s", why);
+        refuse(s, c, why);
         return;
     }
     server_pending_leave(s, c);
