@@ -7,3 +7,11 @@ libtrnccl_core_la_SOURCES += \
 	transports/self.c \
 	transports/shm.c \
 	transports/transport.h
+
+check_PROGRAMS += tests/unit/test_transports_registry
+tests_unit_test_transports_registry_SOURCES = tests/unit/test_transports_registry.c
+tests_unit_test_transports_registry_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_transports_segment
+tests_unit_test_transports_segment_SOURCES = tests/unit/test_transports_segment.c
+tests_unit_test_transports_segment_LDADD = $(TEST_LIBS)
