@@ -32,7 +32,7 @@ static void table_is_complete_and_its_defaults_parse(void **state)
     assert_int_equal(settings_parse(none, &v), trncclSuccess);
     assert_int_equal(v.number[SETTINGS_TIMEOUT_MS], 600000);
     assert_int_equal(v.number[SETTINGS_INIT_TIMEOUT_MS], 120000);
-    assert_int_equal(v.number[SETTINGS_SLICE_BYTES], 16384);
+    assert_int_equal(v.number[SETTINGS_SLICE_BYTES], 65536);
     assert_string_equal(v.text[SETTINGS_DEBUG], "WARN");
     assert_null(v.text[SETTINGS_ALGO]);
     for (int id = 0; id < SETTINGS_COUNT; id++)
@@ -44,7 +44,7 @@ static void parse_of_good_values_takes_them(void **state)
 {
     (void)state;
     char *environment[] = {
-        "PATH=/bin",         "TRNCCL_TIMEOUT_MS=0",     "TRNCCL_SLICE_BYTES=1m",
+        "PATH=/bin",         "TRNCCL_TIMEOUT_MS=0",     "TRNCCL_SLICE_BYTES=32k",
         "TRNCCL_CMA=On",     "TRNCCL_CHECK_PLANS=no",   "TRNCCL_ALGO=all_reduce=ring",
         "TRNCCL_TRANSPORT=", "TRNCCL_TIMEOUT_MS_X=bad", NULL,
     };
@@ -52,7 +52,7 @@ static void parse_of_good_values_takes_them(void **state)
     assert_int_equal(settings_parse(environment, &v), trncclSuccess);
     assert_int_equal(v.number[SETTINGS_TIMEOUT_MS], 0);
     assert_true(v.set[SETTINGS_TIMEOUT_MS]);
-    assert_int_equal(v.number[SETTINGS_SLICE_BYTES], 1 << 20);
+    assert_int_equal(v.number[SETTINGS_SLICE_BYTES], 32 << 10);
     assert_int_equal(v.number[SETTINGS_CMA], 1);
     assert_int_equal(v.number[SETTINGS_CHECK_PLANS], 0);
     assert_string_equal(v.text[SETTINGS_ALGO], "all_reduce=ring");
@@ -67,14 +67,14 @@ static void parse_of_bad_values_names_variable_value_and_range(void **state)
     static const struct {
         const char *entry, *name, *rule;
     } cases[] = {
-        {"TRNCCL_SLOTS=0", "TRNCCL_SLOTS=0", "from 1 to 64"},
-        {"TRNCCL_SLOTS=65", "TRNCCL_SLOTS=65", "from 1 to 64"},
+        {"TRNCCL_SLOTS=0", "TRNCCL_SLOTS=0", "from 2 to 16"},
+        {"TRNCCL_SLOTS=17", "TRNCCL_SLOTS=17", "from 2 to 16"},
         {"TRNCCL_SLOTS=2x", "TRNCCL_SLOTS=2x", "a whole number"},
         {"TRNCCL_SLOTS= 2", "TRNCCL_SLOTS= 2", "a whole number"},
         {"TRNCCL_SLOTS=2K", "TRNCCL_SLOTS=2K", "a whole number"},
-        {"TRNCCL_SLOTS=99999999999999999999", "TRNCCL_SLOTS=9999", "from 1 to 64"},
+        {"TRNCCL_SLOTS=99999999999999999999", "TRNCCL_SLOTS=9999", "from 2 to 16"},
         {"TRNCCL_TIMEOUT_MS=-1", "TRNCCL_TIMEOUT_MS=-1", "from 0 to 2147483647"},
-        {"TRNCCL_SLICE_BYTES=1KB", "TRNCCL_SLICE_BYTES=1KB", "bytes from 64"},
+        {"TRNCCL_SLICE_BYTES=1KB", "TRNCCL_SLICE_BYTES=1KB", "bytes from 4096"},
         {"TRNCCL_SLICE_BYTES=-1K", "TRNCCL_SLICE_BYTES=-1K", "with or without K, M, G"},
         {"TRNCCL_LEND_BYTES=9999999999G", "TRNCCL_LEND_BYTES=9999999999G", "bytes"},
         {"TRNCCL_CMA=maybe", "TRNCCL_CMA=maybe", "false, true"},
@@ -87,8 +87,8 @@ static void parse_of_bad_values_names_variable_value_and_range(void **state)
         if (strstr(error_text(), cases[i].name) == NULL ||
             strstr(error_text(), cases[i].rule) == NULL)
             fail_msg("%s: text is '%s'", cases[i].entry, error_text());
-        assert_int_equal(v.number[SETTINGS_SLOTS], 2);
-        assert_int_equal(v.number[SETTINGS_SPIN_US], 50); /* all defaults again */
+        assert_int_equal(v.number[SETTINGS_SLOTS], 4);
+        assert_int_equal(v.number[SETTINGS_SPIN_US], 2000); /* all defaults again */
         assert_false(v.set[SETTINGS_SPIN_US]);
         settings_fini(&v);
     }
@@ -166,7 +166,7 @@ static int load_bad(void)
             strstr(error_text(), "TRNCCL_SLOTS=many") == NULL)
             return 1;
     }
-    return settings_int(SETTINGS_SLOTS) == 2 ? 0 : 2;
+    return settings_int(SETTINGS_SLOTS) == 4 ? 0 : 2;
 }
 
 static void load_of_a_bad_value_fails_every_time(void **state)
