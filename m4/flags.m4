@@ -59,6 +59,8 @@ AC_DEFUN([TRNCCL_CHECK_FLAGS], [
         AS_IF([test "x$enable_asan" = xyes],
             [AC_MSG_ERROR([--enable-tsan and --enable-asan exclude each other])])
         trnccl_sanitizers="${trnccl_sanitizers:+$trnccl_sanitizers,}thread"
+        dnl gcc warns that it cannot follow a fence; those here pair with system calls.
+        TRNCCL_TRY_CFLAG([-Wno-tsan])
     ])
     AS_IF([test "x$trnccl_sanitizers" != x], [
         trnccl_flags="-fsanitize=$trnccl_sanitizers -fno-omit-frame-pointer"
