@@ -5,6 +5,8 @@ libtrnccl_core_la_SOURCES += \
 	src/api_memory.c \
 	src/call.c \
 	src/call.h \
+	src/call_bind.c \
+	src/call_bind.h \
 	src/call_check.c \
 	src/call_check.h \
 	src/comm.c \
