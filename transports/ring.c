@@ -214,6 +214,8 @@ void ring_post(struct transport_conn *base, uint32_t message, void *dst, size_t 
     uint64_t id, offset;
     if (!c->memory->describe(c, dst, nbytes, region, &id, &offset))
         return;
+    if (c->landing[message % SEGMENT_CELLS].message == message + 1)
+        return; /* named already, and the sender may be reading the name */
     struct segment_post *p = &c->shared->posts[message % SEGMENT_CELLS];
     p->region = (uint32_t)id;
     p->offset = offset;

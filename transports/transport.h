@@ -100,7 +100,7 @@ struct transport_ops {
     bool (*drained)(struct transport_conn *c, uint32_t message);
 
     /* Incoming: a hint, `message` (>= next) of nbytes may be written straight to dst
-     * inside region. May be ignored. */
+     * inside region. The first word for a message counts; may be ignored. */
     void (*post)(struct transport_conn *c, uint32_t message, void *dst, size_t nbytes,
                  const struct mem_region *region);
     /* Where the next message can be read, or NULL if it has not come (or error is set:

@@ -281,7 +281,18 @@ static void fail_later(struct rank *r)
     OK(r, trncclStreamCreate(&s));
     OK(r, trncclEventCreate(&after));
     /* Counts differ: nobody can know before the calls run. */
-    OK(r, trncclAllReduce(&x, &y, r->rank == 0, trncclInt32, trncclSum, r->comm, s));
+    trncclResult_t first =
+        trncclAllReduce(&x, &y, r->rank == 0, trncclInt32, trncclSum, r->comm, s);
+    /* A rank that comes late is refused at once: the others have found the mismatch. */
+    if (first != trncclSuccess) {
+        rank_note(r, first);
+        CHECK(r, first == trncclInvalidUsage || first == trncclRemoteError);
+        CHECK(r, strstr(trncclGetLastError(r->comm), "rank"));
+        OK(r, trncclStreamDestroy(s));
+        OK(r, trncclEventDestroy(after));
+        rank_leave(r);
+        return;
+    }
     trncclResult_t queued =
         trncclAllReduce(&x, &y, 1, trncclInt32, trncclSum, r->comm, s);
     CHECK(r, queued == trncclSuccess || trncclGetLastError(r->comm)[0]);
