@@ -12,7 +12,8 @@
 #include "transports/transport.h"
 #include "util/log.h"
 
-/* Up to eight ranks with four slots a connection. */
+/* Up to eight ranks with four slots a connection; chosen, not measured: it bounds what an
+ * idle pair of ranks can cost. */
 #define HUGE_SLOTS_NBYTES ((size_t)24 << 20)
 
 static size_t round_up(size_t n, size_t to)

@@ -1,7 +1,9 @@
 #include "plan/choose.h"
 
-/* Measured: AMD EPYC 7003, 2 cores, Linux 6.18, float32 out of place, 2 to 32 ranks,
- * medians of trncclAllReduce with each algorithm forced in turn, 2026-11.
+/* All-reduce: measured, AMD EPYC 7003, 2 cores, Linux 6.18, float32 out of place, 2, 8 and
+ * 32 ranks, each algorithm forced in turn, 2026-11; 32 ranks on a machine that had other
+ * work. The limits of the other collectives follow from the same reasoning and have not
+ * been measured.
  *
  * With a core per rank, two turns of the data (two-shot) cost more than one until copying
  * dominates. Where ranks outnumber cores, a round costs a turn of every rank on its core,
@@ -14,8 +16,11 @@
 #define CROWDED_MULTIPLYING_NBYTES 8192
 #define CROWDED_TWO_SHOT_NBYTES 32768
 #define CROWDED_HALVING_NBYTES ((size_t)512 << 10)
+/* All-gather and reduce-scatter; not measured. */
 #define DIRECT_RANKS 8
 #define DIRECT_TOTAL_NBYTES ((size_t)1 << 20)
+/* Broadcast and reduce: fewest rounds up to one slice, pipelining beyond; not measured. */
+#define ROOTED_BINOMIAL_NBYTES 65536
 
 static const char *choose_all_reduce(int nranks, int ncores, size_t nbytes)
 {
@@ -43,9 +48,8 @@ const char *choose_algo(enum sched_coll coll, bool v, int nranks, int ncores,
     case SCHED_REDUCE_SCATTER:
         return direct ? "direct" : "ring";
     case SCHED_BROADCAST:
-        return nbytes <= 65536 ? "binomial" : "chain";
     case SCHED_REDUCE:
-        return nbytes <= 65536 ? "binomial" : "chain";
+        return nbytes <= ROOTED_BINOMIAL_NBYTES ? "binomial" : "chain";
     case SCHED_ALL_TO_ALL:
     case SCHED_GATHER:
     case SCHED_SCATTER:
