@@ -82,6 +82,7 @@ static void receive_from_others(struct build *b, const struct sched_args *args,
 static void build_all_gather(struct build *b, const struct sched_args *args)
 {
     build_shape(b, 1, 0, SCHED_OUT);
+    build_copies(b);
     build_copy(b, 0, SCHED_IN, 0, SCHED_OUT, args->rank, 1);
     send_to_others(b, args);
     receive_from_others(b, args, 0, 0);

@@ -35,6 +35,8 @@ static void build_permute(struct build *b, const struct sched_args *args)
     int32_t target = partner(args, 0), source = partner(args, 1);
     bool aside = args->inplace && target >= 0 && source >= 0 && target != args->rank;
     build_shape(b, 1, aside ? 1 : 0, SCHED_IN);
+    if (args->npairs == 1) /* nobody is both ends, so nobody needs scratch */
+        build_copies(b);
     if (target == args->rank) {
         build_copy(b, 0, SCHED_IN, 0, SCHED_OUT, 0, 1);
         return;

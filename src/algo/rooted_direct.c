@@ -34,6 +34,7 @@
 static void build_gather(struct build *b, const struct sched_args *args)
 {
     build_shape(b, 1, 0, SCHED_IN);
+    build_copies(b);
     if (args->rank != args->root) {
         build_send(b, 0, SCHED_IN, 0, 1, args->root);
         return;
@@ -49,6 +50,7 @@ static void build_gather(struct build *b, const struct sched_args *args)
 static void build_scatter(struct build *b, const struct sched_args *args)
 {
     build_shape(b, 1, 0, SCHED_OUT);
+    build_copies(b);
     if (args->rank != args->root) {
         build_recv(b, 0, args->root, SCHED_OUT, 0, 1);
         return;

@@ -174,6 +174,11 @@ void build_run(struct build *b, int32_t max_run)
         b->head.max_run = max_run;
 }
 
+void build_copies(struct build *b)
+{
+    b->head.copies = true;
+}
+
 struct build_mark build_step(struct build *b, int32_t channel)
 {
     static const struct build_mark none = {-1, -1};

@@ -46,6 +46,10 @@ void build_credits(struct build *b, int32_t credits);
  * derives from it how messages are cut); the verifier checks that. */
 void build_run(struct build *b, int32_t max_run);
 
+/* States that every rank's messages are single chunks copied from IN or OUT to OUT: the
+ * executor may then send large ones whole. All ranks must state the same. */
+void build_copies(struct build *b);
+
 /* Opens a step on a channel; the following calls describe it until the next build_step.
  */
 struct build_mark build_step(struct build *b, int32_t channel);

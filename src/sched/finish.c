@@ -295,6 +295,18 @@ static trncclResult_t state_run(const struct build *b, struct sched *s)
     return trncclSuccess;
 }
 
+/* What was stated of all ranks must hold of this one. */
+static trncclResult_t state_copies(const struct sched *s)
+{
+    for (int32_t i = 0; s->copies && i < s->nsteps; i++)
+        if (!sched_step_copies(s, &s->steps[i]))
+            return error_set(trncclInvalidArgument,
+                             "%s %s of %d ranks, rank %d: stated to copy single chunks "
+                             "from IN or OUT to OUT, but a message does not",
+                             sched_coll_name(s->coll), s->algo, s->nranks, s->rank);
+    return trncclSuccess;
+}
+
 trncclResult_t build_finish(struct build *b, struct sched **out)
 {
     if (b->result != trncclSuccess)
@@ -319,6 +331,8 @@ trncclResult_t build_finish(struct build *b, struct sched **out)
                                 : error_set(b->result, "%s", b->text);
     if (result == trncclSuccess)
         result = state_run(b, f.s);
+    if (result == trncclSuccess)
+        result = state_copies(f.s);
     if (result == trncclSuccess)
         *out = f.s;
     else

@@ -165,6 +165,26 @@ int64_t sched_block_class(const struct sched *s, enum sched_space space, int32_t
     }
 }
 
+static bool in_user_memory(const struct sched_ref *ref)
+{
+    return ref->space == SCHED_IN || ref->space == SCHED_OUT;
+}
+
+bool sched_step_copies(const struct sched *s, const struct sched_step *p)
+{
+    const struct sched_ref *in = sched_in(s, p), *out = sched_out(s, p);
+    bool sends = false, receives = false;
+    for (int32_t i = 0; i < p->nin; i++)
+        receives |= in[i].space == SCHED_PEER;
+    for (int32_t i = 0; i < p->nout; i++)
+        sends |= out[i].space == SCHED_PEER;
+    if (!sends && !receives)
+        return true;
+    if (p->nin != 1 || p->span_n != 1 || (sends && receives))
+        return false;
+    return sends ? in_user_memory(in) : p->nout == 1 && out->space == SCHED_OUT;
+}
+
 void sched_destroy(struct sched *s)
 {
     if (!s)

@@ -126,6 +126,8 @@ struct sched {
     int32_t max_run; /* largest span_n of any rank's step with a peer operand, >= 1;
                         the same on all ranks */
     int32_t credits; /* messages of credit per connection it needs, >= 1 */
+    bool copies; /* every message of every rank is copied from IN or OUT to OUT, and one
+                    chunk: a transport that can lend them may move them whole */
     bool v_safe; /* derived: within every step lengths agree for blocks of any sizes */
 };
 
@@ -162,6 +164,9 @@ int32_t sched_alias(const struct sched *s, enum sched_space space, int32_t chunk
  * collective, on whatever rank, that have the same class and the same index modulo nsub
  * have the same length for any sizes of the blocks. */
 int64_t sched_block_class(const struct sched *s, enum sched_space space, int32_t chunk);
+
+/* Whether the step obeys sched.copies. */
+bool sched_step_copies(const struct sched *s, const struct sched_step *p);
 
 static inline int32_t sched_nchunks(const struct sched *s, enum sched_space space)
 {

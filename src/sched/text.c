@@ -68,6 +68,8 @@ static void print_rank(FILE *file, const struct sched *s, const struct sched *fi
         fprintf(file, " credits %d", s->credits);
     if (s->max_run != first->max_run)
         fprintf(file, " run %d", s->max_run);
+    if (s->copies && !first->copies)
+        fputs(" copies", file);
     fputc('\n', file);
     for (int32_t c = 0; c < s->nchannels; c++) {
         fprintf(file, "  channel %d\n", c);
@@ -88,7 +90,8 @@ trncclResult_t text_print(FILE *file, struct sched *const *ranks, int32_t nranks
             sched_coll_name(first->coll), first->algo, nranks, first->root,
             first->shape.nsub);
     print_tmp(file, &first->shape);
-    fprintf(file, " credits %d run %d\n", first->credits, first->max_run);
+    fprintf(file, " credits %d run %d%s\n", first->credits, first->max_run,
+            first->copies ? " copies" : "");
     for (int32_t r = 0; r < nranks; r++)
         print_rank(file, ranks[r], first);
     if (fflush(file) != 0 || ferror(file))

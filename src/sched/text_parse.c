@@ -38,6 +38,7 @@ struct parsed_shape {
     int32_t nsub, tmp, credits;
     int32_t run; /* 0: not stated */
     uint8_t tmp_like;
+    bool copies;
 };
 
 struct parser {
@@ -292,6 +293,8 @@ static trncclResult_t finish_rank(struct parser *p)
     build_credits(b, p->shape.credits);
     if (p->shape.run > 0)
         build_run(b, p->shape.run);
+    if (p->shape.copies)
+        build_copies(b);
     struct sched *s = NULL;
     trncclResult_t result = describe_all(p, b);
     if (result == trncclSuccess) {
@@ -321,6 +324,10 @@ static trncclResult_t parse_shape_word(struct parser *p, const char *word,
         return lines_number(&p->in, "credits", 1, PARSE_MAX_CHUNKS, &shape->credits);
     if (strcmp(word, "run") == 0)
         return lines_number(&p->in, "the longest run", 1, PARSE_MAX_CHUNKS, &shape->run);
+    if (strcmp(word, "copies") == 0) {
+        shape->copies = true;
+        return trncclSuccess;
+    }
     if (strcmp(word, "tmp") != 0)
         return lines_bad(p->in.line, "\"%s\" is not expected here", word);
     TRY(lines_number(&p->in, "chunks of TMP", 0, PARSE_MAX_CHUNKS, &shape->tmp));

@@ -79,6 +79,10 @@ trncclResult_t structure_check_shape(struct model *m, int32_t rank)
                             "rank %d states a longest run of %d chunks, rank 0 %d "
                             "(at least 1)",
                             rank, s->max_run, m->ranks[0]->max_run);
+    if (s->copies != m->ranks[0]->copies)
+        return model_refuse(m, "rank %d states %s, rank 0 %s", rank,
+                            s->copies ? "that it only copies" : "nothing about copies",
+                            s->copies ? "does not" : "that it only copies");
     if (s->nsteps < 0 || s->nrefs < 0 || (s->nsteps > 0 && !s->steps) ||
         (s->nrefs > 0 && !s->refs))
         return model_refuse(m, "rank %d has %d steps and %d operands, or no table", rank,
@@ -289,6 +293,10 @@ trncclResult_t structure_check_step(struct model *m, int32_t event)
                                "which are not there",
                                p->span_n, p->span_chunk, p->span_space);
     TRY(check_operands(m, event));
+    if (r->s->copies && !sched_step_copies(r->s, p))
+        return model_refuse_at(m, event,
+                               "it moves a message that is not a copy of one "
+                               "chunk from IN or OUT to OUT, as was stated");
     TRY(check_apart(m, event));
     TRY(check_marks(m, event));
     if (p->flags & SCHED_POST_EARLY)

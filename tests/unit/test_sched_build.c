@@ -550,6 +550,25 @@ static void build_v_safe_says_whether_lengths_agree(void **state)
     sched_destroy(s);
 }
 
+static void build_copies_is_held_to_every_message(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 4; how++) {
+        struct build *b = builder(SCHED_ALL_GATHER, 4, false);
+        struct sched *s = NULL;
+        build_shape(b, 2, 1, SCHED_IN);
+        build_copies(b);
+        build_copy(b, 0, SCHED_IN, 0, SCHED_TMP, 0, 1); /* no message: nothing to ask */
+        build_send(b, 0, how == 1 ? SCHED_TMP : SCHED_IN, 0, how == 2 ? 2 : 1, 3);
+        build_recv(b, 0, 2, how == 3 ? SCHED_TMP : SCHED_OUT, 0, 1);
+        trncclResult_t expected = how == 0 ? trncclSuccess : trncclInvalidArgument;
+        assert_int_equal(build_finish(b, &s), expected);
+        assert_true(how > 0 || s->copies);
+        sched_destroy(s);
+        build_destroy(b);
+    }
+}
+
 static void build_finish_empty_and_gappy_schedules_are_fine(void **state)
 {
     (void)state;
@@ -588,6 +607,7 @@ int main(void)
         cmocka_unit_test(build_after_drain_stands_on_the_edge_between_channels),
         cmocka_unit_test(build_post_early_needs_an_untouched_landing_place),
         cmocka_unit_test(build_v_safe_says_whether_lengths_agree),
+        cmocka_unit_test(build_copies_is_held_to_every_message),
         cmocka_unit_test(build_finish_empty_and_gappy_schedules_are_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,7 @@ static void assert_same(const struct sched *a, const struct sched *b)
     assert_memory_equal(&a->shape, &b->shape, sizeof a->shape);
     assert_int_equal(a->credits, b->credits);
     assert_int_equal(a->max_run, b->max_run);
+    assert_int_equal(a->copies, b->copies);
     assert_int_equal(a->v_safe, b->v_safe);
     assert_int_equal(a->nchannels, b->nchannels);
     assert_int_equal(a->nrefs, b->nrefs);

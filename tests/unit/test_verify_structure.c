@@ -172,6 +172,14 @@ static void edit_max_run(struct sched **ranks)
 {
     ranks[0]->max_run = ranks[1]->max_run = 1;
 }
+static void edit_one_copies(struct sched **ranks)
+{
+    ranks[1]->copies = true;
+}
+static void edit_copies(struct sched **ranks) /* its messages have two chunks */
+{
+    ranks[0]->copies = ranks[1]->copies = true;
+}
 static void edit_one_max_run(struct sched **ranks)
 {
     ranks[1]->max_run = 3;
@@ -222,6 +230,8 @@ static void structure_shapes_refused(void **state)
         {edit_one_max_run,
          "rank 1 states a longest run of 3 chunks, rank 0 2 (at least 1)"},
         {edit_max_run, "it moves 2 chunks at once, more than the declared 1"},
+        {edit_one_copies, "rank 1 states that it only copies, rank 0 does not"},
+        {edit_copies, "it moves a message that is not a copy of one chunk"},
         {edit_operand_range, "its operands [4, 4 + 2) are not among 5"},
         {edit_operand_shared, "operand 0 belongs to an earlier step as well"},
         {edit_space, "operand 0 lies in space 9"},
