@@ -208,6 +208,7 @@ static trncclResult_t call_bind(struct call *c)
     struct exec_program_args args = {.sched = sched,
                                      .layout = &layout,
                                      .slice_nbytes = c->comm->slice_nbytes,
+                                     .copy_nbytes = c->comm->copy_nbytes,
                                      .lend_nbytes = c->comm->lend_nbytes,
                                      .connect = connect_channel,
                                      .context = &x};

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "transports/cma.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/settings.h"
@@ -202,6 +203,7 @@ static trncclResult_t open_transport(struct trncclComm *c, int index)
                                 .places = c->places,
                                 .segment = c->host->segment,
                                 .lend_nbytes = c->lend_nbytes,
+                                .plain_readable = &c->plain_readable,
                                 .context = c->host,
                                 .publish = host_publish,
                                 .resolve = host_resolve};
@@ -266,9 +268,34 @@ static trncclResult_t comm_assemble(struct trncclComm *c, const struct comm_args
     return open_transports(c, all, args->transport);
 }
 
+/* Whether this rank can read the plain memory of every other. */
+static bool reads_all(const struct trncclComm *c, const struct host_hello *all)
+{
+    for (int r = 0; r < c->nranks; r++)
+        if (memcmp(all[r].host, all[c->rank].host, sizeof all[r].host) != 0 ||
+            !all[r].identity ||
+            !cma_probe(all[r].pid, all[r].identity, all[r].process,
+                       sizeof all[r].process))
+            return false;
+    return true;
+}
+
+/* What follows from who can read whom; the same on all ranks. */
+static void settle_copies(struct trncclComm *c)
+{
+    bool any = true; /* whether all transports can lend any memory */
+    for (int r = 0; r < c->nranks; r++)
+        any &= (c->reach[r]->caps & TRANSPORT_ANY_MEMORY) != 0;
+    any |= c->plain_readable;
+    /* Else a message might have to be staged, and slots have a size. */
+    any &= c->lend_nbytes <= TRANSPORT_MAX_MESSAGE;
+    c->copy_nbytes = any ? TRANSPORT_MAX_COPY : c->slice_nbytes;
+}
+
 /* How creation went on one rank. */
 struct verdict {
     int32_t result;
+    int32_t reads_all;
     char text[300];
 };
 
@@ -286,14 +313,16 @@ static int worst_verdict(const struct verdict *all, int nranks)
 }
 
 /* Tells every rank how creation went on every other; a failure is everyone's. */
-static trncclResult_t agree(struct trncclComm *c, struct boot *boot,
-                            trncclResult_t result)
+static trncclResult_t agree(struct trncclComm *c, const struct host_hello *hellos,
+                            struct boot *boot, trncclResult_t result)
 {
     char text[ERROR_TEXT_BYTES];
     snprintf(text, sizeof text, "%s", error_text());
     struct verdict mine = {.result = (int32_t)result};
     if (result != trncclSuccess)
         snprintf(mine.text, sizeof mine.text, "%.299s", text);
+    else
+        mine.reads_all = reads_all(c, hellos);
     struct verdict *all = calloc((size_t)c->nranks, sizeof *all);
     if (!all)
         return error_set(trncclSystemError, "out of memory for %d ranks' answers",
@@ -308,6 +337,9 @@ static trncclResult_t agree(struct trncclComm *c, struct boot *boot,
         result = error_set(trncclRemoteError,
                            "rank %d could not create the communicator: %.299s", worst,
                            all[worst].text);
+    c->plain_readable = result == trncclSuccess;
+    for (int r = 0; r < c->nranks; r++)
+        c->plain_readable &= all[r].reads_all != 0;
     free(all);
     return result;
 }
@@ -332,7 +364,9 @@ static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *ar
         c->slice_nbytes = mine.slice_nbytes;
         c->lend_nbytes = mine.lend_nbytes;
         result = comm_assemble(c, args, all, links, deadline_ns);
-        result = agree(c, boot, result);
+        result = agree(c, all, boot, result);
+        if (result == trncclSuccess)
+            settle_copies(c);
     }
     free(all);
     return result;

@@ -50,6 +50,8 @@ struct trncclComm {
     struct segment_rank *mine; /* this rank's page in the segment */
     struct exec_patience patience;
     size_t slice_nbytes, lend_nbytes;
+    size_t copy_nbytes;  /* slice_nbytes for schedules that only copy */
+    bool plain_readable; /* every process may read every other's memory */
 
     struct plan *plan;        /* owned */
     struct call_cache *cache; /* owned: calls bound before */

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "transports/cma.h"
 #include "util/log.h"
+#include "util/settings.h"
 
 #define HELLO_MAGIC 0x74726e68u
 
@@ -57,7 +59,10 @@ trncclResult_t host_identify(struct host_hello *hello)
         process_id_pid = getpid();
     }
     memcpy(hello->process, process_id, sizeof process_id);
+    hello->identity = settings_int(SETTINGS_CMA) ? (uint64_t)(uintptr_t)process_id : 0;
     pthread_mutex_unlock(&process_lock);
+    if (hello->identity)
+        cma_permit();
     return host_id(hello->host);
 }
 

@@ -24,6 +24,7 @@ struct host_hello {
     int32_t pid, ncores, nchannels, nslots;
     uint32_t settings; /* digest of the settings on which ranks must agree */
     uint64_t slice_nbytes, lend_nbytes;
+    uint64_t identity; /* where `process` lies, for others to read; 0: they must not */
     char hostname[64];
     struct links_address address;
 };

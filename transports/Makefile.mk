@@ -1,4 +1,6 @@
 libtrnccl_core_la_SOURCES += \
+	transports/cma.c \
+	transports/cma.h \
 	transports/registry.c \
 	transports/ring.c \
 	transports/ring.h \

@@ -1,5 +1,6 @@
 #include "transports/ring.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum ring_kind { RING_INLINE = 1, RING_SLOT, RING_LENT, RING_LANDED };
@@ -71,10 +72,10 @@ trncclResult_t ring_connect(struct transport *transport, int peer, int channel,
 
 /* ---- after an error ---- */
 
-static void *broken_reserve(struct transport_conn *c, size_t nbytes, const void *src,
-                            const struct mem_region *region)
+static void *broken_reserve(struct transport_conn *c, size_t nbytes,
+                            const struct transport_source *src)
 {
-    (void)c, (void)nbytes, (void)src, (void)region;
+    (void)c, (void)nbytes, (void)src;
     return NULL;
 }
 
@@ -128,32 +129,83 @@ static void *ring_posted(struct ring_conn *c, size_t nbytes)
     /* Pairs with the store in ring_post. */
     if (atomic_load_explicit(&p->seq, memory_order_acquire) != c->base.next + 1)
         return NULL;
-    return c->memory->find(c, p->region, p->offset, nbytes);
+    return c->memory->find(c, p->region, p->offset, nbytes, NULL);
 }
 
-/* A message too large for its cell: lent if it can be and lies ready, else written to
- * where the receiver wants it, else staged. */
-static void *ring_reserve_large(struct ring_conn *c, size_t nbytes, const void *src,
-                                const struct mem_region *region)
+/* How many attempts a message that could be lent waits for the receiver to name a landing
+ * place, if it named one for the last such message. Pushing into it saves a pass over the
+ * data, and pushing and lending in turn would move the receiver's lines to and fro; but
+ * the receiver may be late, or have another buffer by now, so the wait is short. */
+#define RING_PATIENCE 128
+
+/* Whether to ask again for a landing place of message c->next. */
+static bool ring_await_post(struct ring_conn *c)
+{
+    if (c->waited >= RING_PATIENCE || !c->spread)
+        return false;
+    const struct segment_post *p = &c->shared->posts[(c->spread - 1) % SEGMENT_CELLS];
+    /* A guess from the past: nothing is read on the strength of it. */
+    uint32_t seq = atomic_load_explicit(&p->seq, memory_order_relaxed);
+    if ((int32_t)(seq - c->spread) < 0)
+        return false;
+    c->waited++;
+    return true;
+}
+
+/* The message's own place, if the peer can get at it there. */
+static void *ring_lend(struct ring_conn *c, size_t nbytes,
+                       const struct transport_source *src)
+{
+    if (!src ||
+        !c->memory->describe(c, src->at, nbytes, src->region, &c->region, &c->offset))
+        return NULL;
+    c->kind = RING_LENT;
+    return (void *)src->at;
+}
+
+/* Without a copy in between: lent where the bytes are written for this message only and
+ * the peer has them mapped; else written to where the receiver wants them; else lent.
+ * NULL with *again: not yet. */
+static void *ring_reserve_direct(struct ring_conn *c, size_t nbytes,
+                                 const struct transport_source *src, bool *again)
+{
+    bool mapped = src && (src->region || c->base.ops->caps & TRANSPORT_ANY_MEMORY);
+    void *place = NULL;
+    if (mapped && !src->also_written)
+        place = ring_lend(c, nbytes, src);
+    if (place || c->base.error)
+        return place;
+    place = ring_posted(c, nbytes);
+    if (place) {
+        c->kind = RING_LANDED;
+        c->base.staged = false;
+    } else if (!c->base.error) {
+        *again = mapped && src->also_written && ring_await_post(c);
+        if (!*again)
+            place = ring_lend(c, nbytes, src);
+    }
+    if (place && src && src->also_written) {
+        c->spread = c->base.next + 1;
+        c->waited = 0;
+    }
+    return place;
+}
+
+/* A message too large for its cell. */
+static void *ring_reserve_large(struct ring_conn *c, size_t nbytes,
+                                const struct transport_source *src)
 {
     if (!ring_has_room(c, SEGMENT_CELLS))
         return NULL;
     if (nbytes >= c->env->lend_nbytes) {
-        void *landing = ring_posted(c, nbytes);
-        if (landing) {
-            c->kind = RING_LANDED;
-            c->base.staged = false;
-            return landing;
-        }
-        if (c->base.error) /* it is not a place of this rank's */
-            return ring_break(c);
-        if (src && c->memory->describe(c, src, nbytes, region, &c->region, &c->offset)) {
-            c->kind = RING_LENT;
-            return (void *)src;
-        }
+        bool again = false;
+        void *place = ring_reserve_direct(c, nbytes, src, &again);
         if (c->base.error)
             return ring_break(c);
+        if (place || again)
+            return place;
     }
+    assert(nbytes <= TRANSPORT_MAX_MESSAGE); /* longer ones can always be lent */
     if (!ring_has_room(c, c->nslots))
         return NULL;
     c->kind = RING_SLOT;
@@ -161,12 +213,12 @@ static void *ring_reserve_large(struct ring_conn *c, size_t nbytes, const void *
     return segment_slot(c->slots, c->nslots, c->base.next, nbytes);
 }
 
-void *ring_reserve(struct transport_conn *base, size_t nbytes, const void *src,
-                   const struct mem_region *region)
+void *ring_reserve(struct transport_conn *base, size_t nbytes,
+                   const struct transport_source *src)
 {
     struct ring_conn *c = (struct ring_conn *)base;
     if (__builtin_expect(nbytes > SEGMENT_INLINE, 0))
-        return ring_reserve_large(c, nbytes, src, region);
+        return ring_reserve_large(c, nbytes, src);
     if (!ring_has_room(c, SEGMENT_CELLS))
         return NULL;
     c->kind = RING_INLINE;
@@ -208,19 +260,19 @@ void ring_post(struct transport_conn *base, uint32_t message, void *dst, size_t 
     struct ring_conn *c = (struct ring_conn *)base;
     if (nbytes < c->env->lend_nbytes || message - base->next >= SEGMENT_CELLS)
         return;
+    if (c->landing[message % SEGMENT_CELLS].message == message + 1)
+        return; /* named already, and the sender may be reading the name */
+    c->landing[message % SEGMENT_CELLS].dst = dst;
+    c->landing[message % SEGMENT_CELLS].message = message + 1;
     /* A peer can write only where it can map. */
     if (!region && !(base->ops->caps & TRANSPORT_ANY_MEMORY))
         return;
     uint64_t id, offset;
     if (!c->memory->describe(c, dst, nbytes, region, &id, &offset))
         return;
-    if (c->landing[message % SEGMENT_CELLS].message == message + 1)
-        return; /* named already, and the sender may be reading the name */
     struct segment_post *p = &c->shared->posts[message % SEGMENT_CELLS];
     p->region = (uint32_t)id;
     p->offset = offset;
-    c->landing[message % SEGMENT_CELLS].dst = dst;
-    c->landing[message % SEGMENT_CELLS].message = message + 1;
     /* Pairs with the load in ring_posted: the landing place is named, and whoever read it
      * before is done with it. */
     atomic_store_explicit(&p->seq, message + 1, memory_order_release);
@@ -235,6 +287,13 @@ static const void *ring_refuse(struct ring_conn *c, uint32_t sig, uint32_t nbyte
     return ring_break(c);
 }
 
+/* Where this rank wants the next message, or NULL. */
+static void *ring_landing(const struct ring_conn *c)
+{
+    uint32_t i = c->base.next % SEGMENT_CELLS;
+    return c->landing[i].message == c->base.next + 1 ? c->landing[i].dst : NULL;
+}
+
 static const void *ring_find_large(struct ring_conn *c, const struct segment_cell *cell,
                                    size_t nbytes)
 {
@@ -243,12 +302,12 @@ static const void *ring_find_large(struct ring_conn *c, const struct segment_cel
         return segment_slot(c->slots, c->nslots, c->base.next, nbytes);
     case RING_LENT: {
         uint64_t region = cell->place.region, offset = cell->place.offset;
-        void *p = c->memory->find(c, region, offset, nbytes);
+        void *p = c->memory->find(c, region, offset, nbytes, ring_landing(c));
         return p ? p : ring_break(c);
     }
     case RING_LANDED:
-        if (c->landing[c->base.next % SEGMENT_CELLS].message == c->base.next + 1)
-            return c->landing[c->base.next % SEGMENT_CELLS].dst;
+        if (ring_landing(c))
+            return ring_landing(c);
     }
     c->base.error = error_set(trncclInternalError,
                               "rank %d sent a message of unknown kind %u: its memory is "

@@ -23,8 +23,10 @@ struct ring_memory {
     bool (*describe)(struct ring_conn *c, const void *p, size_t nbytes,
                      const struct mem_region *region, uint64_t *id, uint64_t *offset);
     /* The peer's memory of that name, here; NULL with c->base.error set if it is not
-     * valid. */
-    void *(*find)(struct ring_conn *c, uint64_t id, uint64_t offset, size_t nbytes);
+     * valid. Where it cannot be mapped it is copied: to `landing`, if that is not NULL.
+     */
+    void *(*find)(struct ring_conn *c, uint64_t id, uint64_t offset, size_t nbytes,
+                  void *landing);
 };
 
 struct ring_conn {
@@ -36,6 +38,9 @@ struct ring_conn {
     uint32_t released_seen;  /* outgoing: last value read of shared->released */
     uint32_t kind;           /* outgoing: of the reserved message */
     uint64_t region, offset; /* outgoing: of a lent one */
+    /* Outgoing: the newest message whose bytes were also written elsewhere, number + 1,
+     * and how often the next one has waited for a landing place. */
+    uint32_t spread, waited;
     struct {
         uint32_t message; /* number + 1; 0: never */
         void *dst;
@@ -61,8 +66,8 @@ trncclResult_t ring_open(const struct transport_env *env, const struct transport
 void ring_close(struct transport *t);
 trncclResult_t ring_connect(struct transport *t, int peer, int channel, bool outgoing,
                             struct transport_conn **out);
-void *ring_reserve(struct transport_conn *c, size_t nbytes, const void *src,
-                   const struct mem_region *region);
+void *ring_reserve(struct transport_conn *c, size_t nbytes,
+                   const struct transport_source *src);
 void ring_commit(struct transport_conn *c, size_t nbytes, uint32_t sig);
 bool ring_drained(struct transport_conn *c, uint32_t message);
 void ring_post(struct transport_conn *c, uint32_t message, void *dst, size_t nbytes,

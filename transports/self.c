@@ -15,9 +15,10 @@ static bool self_describe(struct ring_conn *c, const void *p, size_t nbytes,
     return true;
 }
 
-static void *self_find(struct ring_conn *c, uint64_t id, uint64_t offset, size_t nbytes)
+static void *self_find(struct ring_conn *c, uint64_t id, uint64_t offset, size_t nbytes,
+                       void *landing)
 {
-    (void)c, (void)id, (void)nbytes;
+    (void)c, (void)id, (void)nbytes, (void)landing;
     return (void *)(uintptr_t)offset;
 }
 

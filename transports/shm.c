@@ -1,37 +1,38 @@
 /* Ranks of one host: staged through the communicator's segment; memory from
- * trncclMemAlloc is lent by naming its region, which the peer maps once.
- *
- * With TRNCCL_CMA=1 plain memory is lent too: the peer reads it with process_vm_readv.
- * Off by default: an early comparison had it lose to staging (2.3 us a call, pages pinned
- * each time), and here it goes through a bounce buffer. That is not the last word: Open
- * MPI's single copy beats our staging in all-gather of 64 KiB and more when a cache line
- * takes 250 ns between cores (make bench, 2 ranks). */
+ * trncclMemAlloc is lent by naming its region, which the peer maps once; plain memory is
+ * lent by naming its address, where the system lets the peer read it (cma.h). */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/uio.h>
 #include <string.h>
 
+#include "transports/cma.h"
 #include "transports/ring.h"
-#include "util/settings.h"
 
 /* The region id of plain memory, named by its address in the sender. */
 #define SHM_PLAIN 0
+/* Smallest message of plain memory that is read where it lies; below, the call into the
+ * system costs more than staging. Measured: see HACKING. */
+#define SHM_PLAIN_NBYTES 8192
 
 extern const struct transport_ops transport_shm;
+
+static bool shm_inside(const struct mem_region *region, const void *p, size_t nbytes)
+{
+    return region && (const char *)p >= region->base &&
+           (const char *)p + nbytes <= region->base + region->nbytes;
+}
 
 static bool shm_describe(struct ring_conn *c, const void *p, size_t nbytes,
                          const struct mem_region *region, uint64_t *id, uint64_t *offset)
 {
-    if (!region) {
+    const struct transport_env *env = c->env;
+    if (!shm_inside(region, p, nbytes)) {
         *id = SHM_PLAIN;
         *offset = (uint64_t)(uintptr_t)p;
-        return settings_int(SETTINGS_CMA);
+
+        return nbytes >= SHM_PLAIN_NBYTES && c->base.outgoing && env->plain_readable &&
+               *env->plain_readable;
     }
-    if ((const char *)p < region->base ||
-        (const char *)p + nbytes > region->base + region->nbytes)
-        return false;
-    const struct transport_env *env = c->env;
     trncclResult_t result =
         env->publish(env->context, env->places[c->base.peer].process_index, region);
     if (result != trncclSuccess) {
@@ -43,33 +44,44 @@ static bool shm_describe(struct ring_conn *c, const void *p, size_t nbytes,
     return true;
 }
 
-/* Reads a peer's plain memory into the connection's bounce buffer. */
-static void *shm_read_plain(struct ring_conn *c, uint64_t address, size_t nbytes)
+/* Reads a peer's plain memory to `landing`, or into the connection's bounce buffer. */
+static void *shm_read_plain(struct ring_conn *c, uint64_t address, size_t nbytes,
+                            void *landing)
 {
-    if (!c->bounce)
-        c->bounce = malloc(TRANSPORT_MAX_MESSAGE);
-    struct iovec here = {c->bounce, nbytes}, there = {(void *)(uintptr_t)address, nbytes};
-    pid_t pid = c->env->places[c->base.peer].pid;
-    if (!c->bounce || nbytes > TRANSPORT_MAX_MESSAGE)
+    int peer = c->base.peer;
+    if (!landing && nbytes <= TRANSPORT_MAX_MESSAGE) {
+        if (!c->bounce)
+            c->bounce = aligned_alloc(4096, TRANSPORT_MAX_MESSAGE);
+        landing = c->bounce;
+    }
+    if (!landing) {
         c->base.error =
             error_set(trncclSystemError, "no memory to copy %zu bytes of rank %d's into",
-                      nbytes, c->base.peer);
-    else if (process_vm_readv(pid, &here, 1, &there, 1, 0) != (ssize_t)nbytes)
+                      nbytes, peer);
+        return NULL;
+    }
+    pid_t pid = c->env->places[peer].pid;
+    int error = cma_read(pid, landing, address, nbytes);
+    if (error == ESRCH)
         c->base.error =
-            error_set_errno(trncclSystemError, errno,
+            error_set(trncclRemoteError, "rank %d (pid %d) died", peer, (int)pid);
+    else if (error)
+        c->base.error =
+            error_set_errno(trncclSystemError, error,
                             "cannot read %zu bytes of rank %d (pid %d) with "
-                            "process_vm_readv; unset TRNCCL_CMA where the system "
-                            "does not permit it",
-                            nbytes, c->base.peer, (int)pid);
-    return c->base.error ? NULL : c->bounce;
+                            "process_vm_readv, which worked when the communicator was "
+                            "created; TRNCCL_CMA=0 does without",
+                            nbytes, peer, (int)pid);
+    return error ? NULL : landing;
 }
 
-static void *shm_find(struct ring_conn *c, uint64_t id, uint64_t offset, size_t nbytes)
+static void *shm_find(struct ring_conn *c, uint64_t id, uint64_t offset, size_t nbytes,
+                      void *landing)
 {
     const struct transport_env *env = c->env;
     void *address;
-    if (id == SHM_PLAIN && settings_int(SETTINGS_CMA))
-        return shm_read_plain(c, offset, nbytes);
+    if (id == SHM_PLAIN && env->plain_readable && *env->plain_readable)
+        return shm_read_plain(c, offset, nbytes, landing);
     trncclResult_t result =
         env->resolve(env->context, env->places[c->base.peer].process_index, (uint32_t)id,
                      offset, nbytes, &address);
@@ -90,9 +102,6 @@ static int shm_reach(const struct transport_place *mine,
 static trncclResult_t shm_open_transport(const struct transport_env *env,
                                          struct transport **out)
 {
-    /* Where Yama guards process memory the reader needs the owner's leave. */
-    if (settings_int(SETTINGS_CMA))
-        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
     return ring_open(env, &transport_shm, &shm_memory, out);
 }
 

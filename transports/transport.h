@@ -28,6 +28,9 @@
 /* Largest message a transport must accept; the executor cuts longer chunks into rounds.
  */
 #define TRANSPORT_MAX_MESSAGE (64u << 10)
+/* The same for messages that only copy between the buffers of callers, on communicators
+ * whose transports can all lend or read any memory (transport_env.plain_readable). */
+#define TRANSPORT_MAX_COPY (4u << 20)
 
 struct transport;
 struct segment;
@@ -47,6 +50,9 @@ struct transport_env {
     const struct transport_place *places; /* [nranks] */
     struct segment *segment;              /* shared by the ranks of this host */
     size_t lend_nbytes; /* smallest message worth sending without a copy */
+    /* Whether every process of the communicator may read any memory of every other; may
+     * be NULL: no. Settled when the communicator is ready. */
+    const bool *plain_readable;
     void *context;
     /* Makes `region` known to another process of this host before a message names it. */
     trncclResult_t (*publish)(void *context, int process_index,
@@ -75,6 +81,14 @@ enum transport_caps {
     TRANSPORT_ANY_MEMORY = 2 /* can lend memory that is not registered */
 };
 
+/* Where the bytes of an outgoing message lie, or will lie by commit. */
+struct transport_source {
+    const void *at;
+    const struct mem_region *region; /* registered memory around it, or NULL */
+    bool also_written; /* the step writes them elsewhere too: a landing place at the peer
+                          saves a pass over the data, lending saves nothing */
+};
+
 struct transport_ops {
     const char *name;
     unsigned caps;
@@ -88,12 +102,11 @@ struct transport_ops {
                               struct transport_conn **out);
 
     /* Outgoing: the place where the next message of nbytes must be written, or NULL if
-     * there is no credit yet (ask again). src, if not NULL, is where its bytes lie or
-     * will lie by commit; region is the registered memory around src, or NULL. Returning
-     * src itself means the transport lends it: it must stay unchanged until drained.
-     * Asking again before commit is allowed and may give another place. */
-    void *(*reserve)(struct transport_conn *c, size_t nbytes, const void *src,
-                     const struct mem_region *region);
+     * there is no credit yet (ask again). src may be NULL. Returning src->at means the
+     * transport lends it: it must stay unchanged until drained. Asking again before
+     * commit is allowed and may give another place. */
+    void *(*reserve)(struct transport_conn *c, size_t nbytes,
+                     const struct transport_source *src);
     /* The reserved message is written: send it. sig is checked by the receiver's peek. */
     void (*commit)(struct transport_conn *c, size_t nbytes, uint32_t sig);
     /* Whether the receiver has released message number `message`. */

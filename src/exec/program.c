@@ -28,6 +28,14 @@ static bool step_is_contiguous(const struct sched *s, const struct layout *l,
     return true;
 }
 
+static size_t slice_limit(const struct exec_program_args *args)
+{
+    bool copies = args->sched->copies && args->copy_nbytes > 0;
+    size_t wanted = copies ? args->copy_nbytes : args->slice_nbytes;
+    size_t most = copies ? TRANSPORT_MAX_COPY : TRANSPORT_MAX_MESSAGE;
+    return wanted < most ? wanted : most;
+}
+
 /* Bytes of a chunk per round. A message packs up to max_run slices, so a slice is a share
  * of the largest message unless whole runs fit. Only what all ranks know may go in here:
  * with blocks of different sizes a rank may not know the largest. */
@@ -116,7 +124,7 @@ static trncclResult_t bind_peer(struct exec_program *p, const struct sched_ref *
 static void bind_kind(const struct exec_program *p, struct exec_step *to)
 {
     const struct exec_operand *in = p->operands + to->first, *out = in + to->nin;
-    to->raw = to->source = -1;
+    to->raw = to->source = to->lands = -1;
     int npeers = 0;
     for (int i = 0; i < to->nin; i++)
         if (in[i].space == SCHED_IN)
@@ -126,10 +134,11 @@ static void bind_kind(const struct exec_program *p, struct exec_step *to)
         if (out[i].space == SCHED_OUT)
             to->source = (int16_t)i;
     }
-    to->pure_send = to->nin == 1 && npeers == to->nout &&
+    to->writes = npeers < to->nout;
+    to->copies_in = to->nin == 1 && npeers > 0 &&
                     (in[0].space == SCHED_IN || in[0].space == SCHED_OUT);
-    to->pure_receive = to->nin == 1 && in[0].space == SCHED_PEER && to->nout == 1 &&
-                       out[0].space == SCHED_OUT;
+    if (to->nin == 1 && in[0].space == SCHED_PEER)
+        to->lands = to->source;
 }
 
 static trncclResult_t bind_step(struct exec_program *p, const struct layout *l,
@@ -190,7 +199,7 @@ static void bind_lends(struct exec_program *p, size_t lend_nbytes)
         bool small = share * (size_t)s->npieces < lend_nbytes;
         s->plain = small && s->npieces == 1 && s->after_channel < 0 && s->drain == 0;
         p->plain &= s->plain;
-        p->lends |= !small && (s->pure_send || s->source >= 0);
+        p->lends |= !small && (s->copies_in || s->source >= 0);
         p->posts |= !small && s->post_early;
     }
 }
@@ -200,8 +209,7 @@ trncclResult_t exec_program_create(const struct exec_program_args *args,
 {
     const struct sched *sched = args->sched;
     const struct layout *layout = args->layout;
-    size_t limit = args->slice_nbytes < TRANSPORT_MAX_MESSAGE ? args->slice_nbytes
-                                                              : TRANSPORT_MAX_MESSAGE;
+    size_t limit = slice_limit(args);
     size_t slice = slice_size(sched, layout, limit);
     if (slice < 64)
         return error_set(trncclInvalidUsage,

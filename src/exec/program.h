@@ -24,10 +24,12 @@ struct exec_step {
     int32_t first; /* operands: inputs, then outputs */
     int16_t nin, nout;
     int16_t raw;    /* which input is read from IN, or -1 */
-    int16_t source; /* output index of a local IN/OUT output that may be lent, or -1 */
-    bool pure_send; /* one local input in IN or OUT, peers only as outputs */
+    int16_t source; /* output index of a local OUT output that may be lent, or -1 */
+    int16_t lands;  /* output index of the OUT that the one input, a message, may land in,
+                       or -1 */
+    bool copies_in; /* one input, in IN or OUT: unless it scales, it may be lent */
+    bool writes;    /* some output is local */
     bool final, post_early;
-    bool pure_receive; /* one peer input, one output, in OUT */
     bool after_drain;
     bool plain;            /* one piece, too small to be lent, waits for no other step */
     int16_t after_channel; /* -1: none */
@@ -64,6 +66,8 @@ struct exec_program_args {
     const struct layout *layout;
     size_t slice_nbytes; /* wanted bytes of a chunk per round, the same on all ranks;
                             fitted to TRANSPORT_MAX_MESSAGE */
+    size_t copy_nbytes;  /* the same for schedules that only copy (sched.copies), fitted
+                            to TRANSPORT_MAX_COPY; 0: slice_nbytes */
     size_t lend_nbytes;  /* smallest message a transport may lend */
     exec_connect_fn connect;
     void *context;

@@ -169,6 +169,36 @@ void exec_run_start(struct exec_run *r)
 
 /* ---- one step ---- */
 
+/* Whether the step changes values even with one input. */
+static inline bool step_scales(const struct exec_run *r, const struct exec_step *s)
+{
+    return (s->raw >= 0 && r->combine->premul) || (s->final && r->combine->final_scales);
+}
+
+/* Whether what the step sends lies ready in its one input. */
+static inline bool step_sends_input(const struct exec_run *r, const struct exec_step *s)
+{
+    return s->copies_in && s->npieces == 1 && !step_scales(r, s);
+}
+
+/* Where the bytes of the step's messages lie, or will lie, if the transport could lend
+ * them as they are; NULL if it cannot. */
+static inline const void *step_source(const struct exec_run *r, const struct exec_step *s,
+                                      size_t offset, struct transport_source *src)
+{
+    const struct exec_operand *o = r->program->operands + s->first;
+    if (step_sends_input(r, s))
+        *src = (struct transport_source){local_address(r, &o[0], 0, offset),
+                                         r->region[o[0].space], s->writes};
+    else if (s->npieces == 1 && s->source >= 0)
+        *src =
+            (struct transport_source){local_address(r, &o[s->nin + s->source], 0, offset),
+                                      r->region[SCHED_OUT], true};
+    else
+        src->at = NULL;
+    return src->at;
+}
+
 /* Gets hold of every operand, going on where the last attempt stopped. False: not yet. */
 static inline bool step_acquire(struct exec_run *r, struct exec_channel *c,
                                 const struct exec_step *s, const void **in, void **out,
@@ -182,31 +212,18 @@ static inline bool step_acquire(struct exec_run *r, struct exec_channel *c,
         else if (!(in[c->nready] = x->conn->ops->peek(x->conn, nbytes, r->sig)))
             return false;
     }
-    /* Where the bytes lie, or will lie, if the transport could lend them as they are. */
-    const void *source = NULL;
-    const struct mem_region *region = NULL;
-    if (s->npieces == 1 && s->pure_send && !(s->raw == 0 && r->combine->premul)) {
-        source = in[0];
-        region = r->region[o[0].space];
-    } else if (s->npieces == 1 && s->source >= 0) {
-        source = local_address(r, &o[s->nin + s->source], 0, offset);
-        region = r->region[SCHED_OUT];
-    }
+    struct transport_source source;
+    const struct transport_source *src =
+        step_source(r, s, offset, &source) ? &source : NULL;
     for (; c->nready < s->nin + s->nout; c->nready++) {
         const struct exec_operand *x = &o[c->nready];
         void **place = &out[c->nready - s->nin];
         if (x->space != SCHED_PEER)
             *place = local_address(r, x, 0, offset);
-        else if (!(*place = x->conn->ops->reserve(x->conn, nbytes, source, region)))
+        else if (!(*place = x->conn->ops->reserve(x->conn, nbytes, src)))
             return false;
     }
     return true;
-}
-
-/* Whether the step changes values even with one input. */
-static inline bool step_scales(const struct exec_run *r, const struct exec_step *s)
-{
-    return (s->raw >= 0 && r->combine->premul) || (s->final && r->combine->final_scales);
 }
 
 /* Runs the kernel once from `in` to `out`; the first nstream outputs past the cache. */
@@ -292,24 +309,29 @@ static void step_combine_pieces(const struct exec_run *r, const struct exec_step
     }
 }
 
-/* Sends what was written and gives back what was read. */
-static inline void step_hand_over(struct exec_run *r, struct exec_channel *c,
-                                  const struct exec_step *s, const void *const *in,
-                                  void *const *out, size_t nbytes)
+/* Sends the outputs that are (`lent`) or are not where `source` is. */
+static inline void step_send(struct exec_run *r, struct exec_channel *c,
+                             const struct exec_step *s, const void *source, bool lent,
+                             void *const *out, size_t nbytes)
+{
+    const struct exec_operand *o = r->program->operands + s->first + s->nin;
+    for (int i = 0; i < s->nout; i++) {
+        struct transport_conn *conn = o[i].conn;
+        if (o[i].space != SCHED_PEER || (source && out[i] == source) != lent)
+            continue;
+        if (lent) {
+            c->lent = true;
+            r->lent_at[s->first + s->nin + i] = (uint64_t)conn->next + 1;
+            r->lent_last[o[i].at] = (uint64_t)conn->next + 1;
+        }
+        conn->ops->commit(conn, nbytes, r->sig);
+    }
+}
+
+/* Gives back what was read. */
+static inline void step_release(struct exec_run *r, const struct exec_step *s)
 {
     const struct exec_operand *o = r->program->operands + s->first;
-    const void *source = s->pure_send ? in[0] : s->source >= 0 ? out[s->source] : NULL;
-    for (int i = 0; i < s->nout; i++) {
-        const struct exec_operand *x = &o[s->nin + i];
-        if (x->space != SCHED_PEER)
-            continue;
-        if (out[i] == source) {
-            c->lent = true;
-            r->lent_at[s->first + s->nin + i] = (uint64_t)x->conn->next + 1;
-            r->lent_last[x->at] = (uint64_t)x->conn->next + 1;
-        }
-        x->conn->ops->commit(x->conn, nbytes, r->sig);
-    }
     for (int i = 0; i < s->nin; i++)
         if (o[i].space == SCHED_PEER)
             o[i].conn->ops->release(o[i].conn);
@@ -327,14 +349,20 @@ static inline bool step_try(struct exec_run *r, int channel, const struct exec_s
         return false;
     const void **in = r->in + (size_t)channel * p->max_in;
     void **out = r->out + (size_t)channel * p->max_out;
-    if (s->pure_receive && !c->posted && !s->post_early && s->npieces == 1) {
+    if (s->lands >= 0 && !c->posted && !s->post_early && s->npieces == 1) {
         const struct exec_operand *o = p->operands + s->first;
-        o->conn->ops->post(o->conn, o->conn->next, local_address(r, o + 1, 0, offset),
-                           nbytes, r->region[SCHED_OUT]);
+        o->conn->ops->post(o->conn, o->conn->next,
+                           local_address(r, o + 1 + s->lands, 0, offset), nbytes,
+                           r->region[SCHED_OUT]);
         c->posted = true;
     }
     if (!step_acquire(r, c, s, in, out, nbytes, offset))
         return false;
+    struct transport_source lent;
+    const void *source = step_source(r, s, offset, &lent);
+    /* What lies ready goes out before this rank writes its own copy. */
+    if (step_sends_input(r, s))
+        step_send(r, c, s, source, true, out, nbytes);
     if (__builtin_expect(s->npieces == 1, 1)) {
         void *write[s->nout];
         int nstream, nwrite = outputs_to_write(r, s, in, out, write, &nstream);
@@ -343,7 +371,10 @@ static inline bool step_try(struct exec_run *r, int channel, const struct exec_s
     } else {
         step_combine_pieces(r, s, in, out, offset);
     }
-    step_hand_over(r, c, s, in, out, nbytes);
+    if (source && !step_sends_input(r, s))
+        step_send(r, c, s, source, true, out, nbytes);
+    step_send(r, c, s, source, false, out, nbytes);
+    step_release(r, s);
     c->nready = 0;
     c->posted = false;
     return true;
@@ -370,7 +401,7 @@ static inline bool plain_step_try(struct exec_run *r, struct exec_channel *c,
     for (; k >= nin && k < nin + nout; k++) {
         if (o[k].space != SCHED_PEER)
             out[k - nin] = r->base[o[k].space] + o[k].offset;
-        else if (!(out[k - nin] = o[k].conn->ops->reserve(o[k].conn, nbytes, NULL, NULL)))
+        else if (!(out[k - nin] = o[k].conn->ops->reserve(o[k].conn, nbytes, NULL)))
             break;
     }
     c->nready = k;

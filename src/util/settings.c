@@ -34,8 +34,8 @@ const struct settings_entry settings_table[SETTINGS_COUNT] = {
     [SETTINGS_TRANSPORT] = {"TRNCCL_TRANSPORT", SETTINGS_STRING, 0, 0, NULL,
                             "Transports to use, separated by commas; with a leading ^ "
                             "the transports not to use."},
-    [SETTINGS_SLICE_BYTES] = {"TRNCCL_SLICE_BYTES", SETTINGS_SIZE, 4096, 65536,
-                              "64K", "Bytes of a chunk that travel per round."},
+    [SETTINGS_SLICE_BYTES] = {"TRNCCL_SLICE_BYTES", SETTINGS_SIZE, 4096, 65536, "64K",
+                              "Bytes of a chunk that travel per round."},
     [SETTINGS_SLOTS] = {"TRNCCL_SLOTS", SETTINGS_INT, 2, 16, "4",
                         "Staged slots of each connection; rounded down to a power "
                         "of two."},
@@ -43,9 +43,9 @@ const struct settings_entry settings_table[SETTINGS_COUNT] = {
                              "Size of the smallest message that is sent without a copy."},
     [SETTINGS_SPIN_US] = {"TRNCCL_SPIN_US", SETTINGS_INT, 0, 60000000, "2000",
                           "How long a wait polls before it sleeps, in microseconds."},
-    [SETTINGS_CMA] = {"TRNCCL_CMA", SETTINGS_BOOL, 0, 1, "0",
-                      "Whether plain memory of a peer process may be read with "
-                      "process_vm_readv."},
+    [SETTINGS_CMA] = {"TRNCCL_CMA", SETTINGS_BOOL, 0, 1, "1",
+                      "Whether peer processes may read this one's plain memory with "
+                      "process_vm_readv, where the system permits it."},
     [SETTINGS_CHECK_PLANS] = {"TRNCCL_CHECK_PLANS", SETTINGS_BOOL, 0, 1, "1",
                               "Whether every schedule is proved before its first use."},
     [SETTINGS_SOCKET_IFNAME] = {"TRNCCL_SOCKET_IFNAME", SETTINGS_STRING, 0, 0, NULL,

@@ -29,7 +29,7 @@ enum settings_id {
     SETTINGS_SLOTS,           /* int: staged slots per connection */
     SETTINGS_LEND_BYTES,      /* size: smallest message sent without a copy */
     SETTINGS_SPIN_US,         /* int: how long a wait polls before it sleeps */
-    SETTINGS_CMA,             /* bool: read plain peer memory with process_vm_readv */
+    SETTINGS_CMA,             /* bool: let peers read plain memory, process_vm_readv */
     SETTINGS_CHECK_PLANS,     /* bool: prove every schedule before its first use */
     SETTINGS_SOCKET_IFNAME,   /* string: interface of the rendezvous */
     SETTINGS_SOCKET_FAMILY,   /* string: AF_INET or AF_INET6 */

@@ -31,6 +31,7 @@ struct bench {
     struct transport *transports[2];
     uint8_t *memory[2];
     const struct mem_region *region[2];
+    bool plain_readable;
 };
 
 static uint64_t seed;
@@ -91,6 +92,7 @@ static void bench_open(struct bench *b, const struct transport_ops *ops)
                                            .places = b->places,
                                            .segment = b->segment,
                                            .lend_nbytes = LEND,
+                                           .plain_readable = &b->plain_readable,
                                            .context = b,
                                            .publish = publish,
                                            .resolve = resolve};
@@ -141,7 +143,8 @@ static bool is_filled(const uint8_t *p, size_t nbytes, uint32_t message)
 static bool try_send(struct transport_conn *c, size_t nbytes, uint8_t *src,
                      const struct mem_region *region)
 {
-    uint8_t *p = c->ops->reserve(c, nbytes, src, region);
+    struct transport_source source = {.at = src, .region = region};
+    uint8_t *p = c->ops->reserve(c, nbytes, src ? &source : NULL);
     if (!p)
         return false;
     if (src)
@@ -197,7 +200,7 @@ static void credit_ends_and_comes_back(struct bench *b)
         while (n < 1000 && try_send(out, sizes[i], NULL, NULL))
             n++;
         assert_in_range(n, 1, 999);
-        assert_null(out->ops->reserve(out, sizes[i], NULL, NULL));
+        assert_null(out->ops->reserve(out, sizes[i], NULL));
         assert_int_equal(out->error, trncclSuccess);
         for (int k = 0; k < 50; k++) {
             expect(in, sizes[i]);
@@ -215,7 +218,8 @@ static void registered_memory_is_lent(struct bench *b)
         return;
     for (uint32_t m = 0; m < 40; m++) {
         uint8_t *src = b->memory[1] + 77 + m * 5;
-        assert_ptr_equal(out->ops->reserve(out, 8192, src, b->region[1]), src);
+        struct transport_source source = {.at = src, .region = b->region[1]};
+        assert_ptr_equal(out->ops->reserve(out, 8192, &source), src);
         fill(src, 8192, m);
         out->ops->commit(out, 8192, SIG);
         const uint8_t *p = expect(in, 8192);
@@ -230,6 +234,85 @@ static void registered_memory_is_lent(struct bench *b)
     assert_true(try_send(out, 4096, last, b->region[1]));
     expect(in, 4096);
     in->ops->release(in);
+}
+
+/* Plain memory of a process that may be read: straight to where the receiver wants it, or
+ * into a place of the transport's. */
+static void readable_memory_is_read_once(struct bench *b)
+{
+    enum { LARGE = TRANSPORT_MAX_COPY };
+    struct transport_conn *out = end_of(b, 0, 5, true), *in = end_of(b, 1, 5, false);
+    uint8_t *from = test_malloc(LARGE), *to = test_malloc(LARGE);
+    b->plain_readable = true;
+    b->places[0].pid = b->places[1].pid = getpid();
+    static const size_t sizes[] = {32768, TRANSPORT_MAX_MESSAGE, LARGE};
+    for (int i = 0; i < 6; i++) {
+        size_t nbytes = sizes[i % 3];
+        bool post = i % 2 || nbytes > TRANSPORT_MAX_MESSAGE;
+        if (post)
+            in->ops->post(in, in->next, to, nbytes, NULL);
+        struct transport_source source = {.at = from, .also_written = i < 3};
+        uint8_t *p = out->ops->reserve(out, nbytes, &source);
+        assert_true(p == from || (b->ops->caps & TRANSPORT_ANY_MEMORY && p == to));
+        fill(p, nbytes, out->next);
+        out->ops->commit(out, nbytes, SIG);
+        const uint8_t *found = expect(in, nbytes);
+        if (post && !(b->ops->caps & TRANSPORT_ANY_MEMORY))
+            assert_ptr_equal(found, to);
+        in->ops->release(in);
+        assert_true(out->ops->drained(out, in->next - 1));
+    }
+    test_free(from);
+    test_free(to);
+}
+
+/* A receiver that names its places is waited for a little by what is also written
+ * elsewhere, and not for ever. */
+static void late_landing_places_are_awaited_shortly(struct bench *b)
+{
+    if (!(b->ops->caps & TRANSPORT_ZERO_COPY))
+        return;
+    struct transport_conn *out = end_of(b, 0, 6, true), *in = end_of(b, 1, 6, false);
+    struct transport_source source = {b->memory[0], b->region[0], true};
+    uint8_t *to = b->memory[1] + 4096;
+    in->ops->post(in, 0, to, 8192, b->region[1]);
+    uint8_t *p = out->ops->reserve(out, 8192, &source);
+    assert_non_null(p);
+    assert_ptr_not_equal(p, source.at);
+    fill(p, 8192, 0);
+    out->ops->commit(out, 8192, SIG);
+    assert_ptr_equal(expect(in, 8192), to);
+    in->ops->release(in);
+    int waited = 0;
+    while (!(p = out->ops->reserve(out, 8192, &source)) && waited < 1000000)
+        waited++;
+    assert_in_range(waited, 1, 10000);
+    assert_ptr_equal(p, source.at);
+    fill(p, 8192, 1);
+    out->ops->commit(out, 8192, SIG);
+    expect(in, 8192);
+    in->ops->release(in);
+    /* It was not there in time, so the next message does not wait. */
+    assert_non_null(out->ops->reserve(out, 8192, &source));
+}
+
+static void unreadable_memory_is_an_error(struct bench *b)
+{
+    if (b->ops->caps & TRANSPORT_ANY_MEMORY)
+        return;
+    b->plain_readable = true;
+    const pid_t nobody = 0x3fffffff; /* beyond any kernel's pid_max */
+    const trncclResult_t expected[] = {trncclSystemError, trncclRemoteError};
+    for (int i = 0; i < 2; i++) {
+        struct transport_conn *out = end_of(b, 0, i, true), *in = end_of(b, 1, i, false);
+        b->places[0].pid = i == 0 ? getpid() : nobody;
+        struct transport_source source = {.at = (void *)(uintptr_t)4096};
+        assert_non_null(out->ops->reserve(out, 32768, &source));
+        out->ops->commit(out, 32768, SIG);
+        assert_null(in->ops->peek(in, 32768, SIG));
+        assert_int_equal(in->error, expected[i]);
+        assert_non_null(strstr(error_text(), "rank 0 (pid "));
+    }
 }
 
 static void messages_land_where_they_were_posted(struct bench *b)
@@ -356,9 +439,10 @@ static void wrong_landing_places_are_refused(struct bench *b)
         post->region = (uint32_t)wrong[i][0];
         post->offset = wrong[i][1];
         atomic_store(&post->seq, 1);
-        assert_null(out->ops->reserve(out, 8192, b->memory[0], b->region[0]));
+        struct transport_source source = {b->memory[0], b->region[0], true};
+        assert_null(out->ops->reserve(out, 8192, &source));
         assert_int_equal(out->error, trncclInternalError);
-        assert_null(out->ops->reserve(out, 8, NULL, NULL));
+        assert_null(out->ops->reserve(out, 8, NULL));
     }
 }
 
@@ -396,7 +480,7 @@ static void garbage_does_not_crash(struct bench *b)
             sum ^= p[k];
         found += p != NULL;
         refused += in->error != trncclSuccess;
-        uint8_t *q = out->ops->reserve(out, nbytes, NULL, NULL);
+        uint8_t *q = out->ops->reserve(out, nbytes, NULL);
         for (size_t k = 0; q && k < nbytes; k += 64)
             q[k] = 1;
         (void)out->ops->drained(out, (uint32_t)next_random(&random));
@@ -453,8 +537,8 @@ static bool stress_send(struct stress *s, struct stream *x)
     /* What is lent must not change before it has been read. */
     if (src && x->lent && !x->conn->ops->drained(x->conn, x->lent - 1))
         return false;
-    uint8_t *p = x->conn->ops->reserve(x->conn, x->nbytes, src,
-                                       src ? s->bench->region[s->rank] : NULL);
+    struct transport_source source = {src, s->bench->region[s->rank], h & 2};
+    uint8_t *p = x->conn->ops->reserve(x->conn, x->nbytes, src ? &source : NULL);
     if (!p)
         return false;
     fill(p, x->nbytes, x->conn->next);
@@ -567,6 +651,9 @@ static void planted_fault_is_noticed(struct bench *b)
     X(any_size_arrives_whole)                                                            \
     X(credit_ends_and_comes_back)                                                        \
     X(registered_memory_is_lent)                                                         \
+    X(readable_memory_is_read_once)                                                      \
+    X(unreadable_memory_is_an_error)                                                     \
+    X(late_landing_places_are_awaited_shortly)                                           \
     X(messages_land_where_they_were_posted)                                              \
     X(other_messages_are_refused_for_good)                                               \
     X(channels_and_directions_are_independent)                                           \

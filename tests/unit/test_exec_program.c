@@ -30,8 +30,8 @@ struct bound {
     struct exec_program *program;
 };
 
-static struct bound bind(enum sched_coll coll, const char *algo, size_t count,
-                         size_t slice)
+static struct bound bind_copies(enum sched_coll coll, const char *algo, size_t count,
+                                size_t slice, size_t copy)
 {
     struct bound b = {0};
     struct sched_args args = {.coll = coll, .nranks = N, .rank = 1};
@@ -41,10 +41,17 @@ static struct bound bind(enum sched_coll coll, const char *algo, size_t count,
     struct exec_program_args p = {.sched = b.sched,
                                   .layout = &layout,
                                   .slice_nbytes = slice,
+                                  .copy_nbytes = copy,
                                   .lend_nbytes = LEND,
                                   .connect = connect_end};
     assert_int_equal(exec_program_create(&p, &b.program), trncclSuccess);
     return b;
+}
+
+static struct bound bind(enum sched_coll coll, const char *algo, size_t count,
+                         size_t slice)
+{
+    return bind_copies(coll, algo, count, slice, 0);
 }
 
 static void unbind(struct bound *b)
@@ -82,6 +89,27 @@ static void create_largeCall_isCutIntoSlices(void **state)
     assert_true(!b.program->plain && b.program->lends);
     assert_int_equal(b.program->total_nbytes, 4 << 20);
     unbind(&b);
+}
+
+/* What is only copied may travel whole, if the transports agree. */
+static void create_copies_areCutByTheirOwnLimit(void **state)
+{
+    (void)state;
+    const struct {
+        enum sched_coll coll;
+        const char *algo;
+        size_t copy, slice;
+    } cases[] = {{SCHED_ALL_GATHER, "direct", 0, 16384},
+                 {SCHED_ALL_GATHER, "direct", 1 << 20, 1 << 20},
+                 {SCHED_ALL_GATHER, "direct", (size_t)1 << 40, TRANSPORT_MAX_COPY},
+                 {SCHED_ALL_GATHER, "ring", 1 << 20, 16384},
+                 {SCHED_ALL_REDUCE, "two_shot", 1 << 20, 16384}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bound b =
+            bind_copies(cases[i].coll, cases[i].algo, 8 << 20, 16384, cases[i].copy);
+        assert_int_equal(b.program->slice, cases[i].slice);
+        unbind(&b);
+    }
 }
 
 /* Messages of several chunks share the largest message among them. */
@@ -145,6 +173,7 @@ int main(void)
         cmocka_unit_test(create_smallCall_isPlain),
         cmocka_unit_test(create_countZero_hasNoRounds),
         cmocka_unit_test(create_largeCall_isCutIntoSlices),
+        cmocka_unit_test(create_copies_areCutByTheirOwnLimit),
         cmocka_unit_test(create_runsOfChunks_shrinkTheSlice),
         cmocka_unit_test(create_localOperands_lieWhereTheLayoutSays),
         cmocka_unit_test(create_withoutConnection_failsWithItsReason),
