@@ -156,8 +156,7 @@ static bool ring_await_post(struct ring_conn *c)
 static void *ring_lend(struct ring_conn *c, size_t nbytes,
                        const struct transport_source *src)
 {
-    if (!src ||
-        !c->memory->describe(c, src->at, nbytes, src->region, &c->region, &c->offset))
+    if (!src || !c->memory->describe(c, src, nbytes, &c->region, &c->offset))
         return NULL;
     c->kind = RING_LENT;
     return (void *)src->at;
@@ -268,7 +267,8 @@ void ring_post(struct transport_conn *base, uint32_t message, void *dst, size_t 
     if (!region && !(base->ops->caps & TRANSPORT_ANY_MEMORY))
         return;
     uint64_t id, offset;
-    if (!c->memory->describe(c, dst, nbytes, region, &id, &offset))
+    const struct transport_source landing = {.at = dst, .region = region};
+    if (!c->memory->describe(c, &landing, nbytes, &id, &offset))
         return;
     struct segment_post *p = &c->shared->posts[message % SEGMENT_CELLS];
     p->region = (uint32_t)id;

@@ -20,8 +20,8 @@ struct ring_conn;
 /* How addresses are named to the other side. */
 struct ring_memory {
     /* Names [p, p + nbytes); false if the peer cannot reach it. */
-    bool (*describe)(struct ring_conn *c, const void *p, size_t nbytes,
-                     const struct mem_region *region, uint64_t *id, uint64_t *offset);
+    bool (*describe)(struct ring_conn *c, const struct transport_source *src,
+                     size_t nbytes, uint64_t *id, uint64_t *offset);
     /* The peer's memory of that name, here; NULL with c->base.error set if it is not
      * valid. Where it cannot be mapped it is copied: to `landing`, if that is not NULL.
      */

@@ -6,12 +6,12 @@
 
 extern const struct transport_ops transport_self;
 
-static bool self_describe(struct ring_conn *c, const void *p, size_t nbytes,
-                          const struct mem_region *region, uint64_t *id, uint64_t *offset)
+static bool self_describe(struct ring_conn *c, const struct transport_source *src,
+                          size_t nbytes, uint64_t *id, uint64_t *offset)
 {
-    (void)c, (void)nbytes, (void)region;
+    (void)c, (void)nbytes;
     *id = 0;
-    *offset = (uint64_t)(uintptr_t)p;
+    *offset = (uint64_t)(uintptr_t)src->at;
     return true;
 }
 

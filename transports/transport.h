@@ -87,6 +87,8 @@ struct transport_source {
     const struct mem_region *region; /* registered memory around it, or NULL */
     bool also_written; /* the step writes them elsewhere too: a landing place at the peer
                           saves a pass over the data, lending saves nothing */
+    bool stored;       /* nobody combines it: reading it straight to its place may be
+                          worth a call into the system */
 };
 
 struct transport_ops {

@@ -135,6 +135,7 @@ static void bind_kind(const struct exec_program *p, struct exec_step *to)
             to->source = (int16_t)i;
     }
     to->writes = npeers < to->nout;
+    to->stored = !sched_coll_reduces(p->sched->coll);
     to->copies_in = to->nin == 1 && npeers > 0 &&
                     (in[0].space == SCHED_IN || in[0].space == SCHED_OUT);
     if (to->nin == 1 && in[0].space == SCHED_PEER)

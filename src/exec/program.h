@@ -29,6 +29,7 @@ struct exec_step {
                        or -1 */
     bool copies_in; /* one input, in IN or OUT: unless it scales, it may be lent */
     bool writes;    /* some output is local */
+    bool stored;    /* nobody combines what it sends */
     bool final, post_early;
     bool after_drain;
     bool plain;            /* one piece, too small to be lent, waits for no other step */

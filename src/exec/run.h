@@ -25,7 +25,7 @@ struct exec_run {
     char *base[3];                      /* by enum sched_space; caller's, TMP ours */
     const struct mem_region *region[3]; /* registered memory around it, or NULL */
     uint32_t sig;
-    bool stream;   /* results are large: write them past the cache */
+    bool stream;   /* results are large: write them past the cache, too */
     int32_t nleft; /* channels still running */
     struct exec_channel channels[SCHED_MAX_CHANNELS];
     /* Scratch, grown by exec_run_reserve and kept. */

@@ -251,7 +251,8 @@ static void readable_memory_is_read_once(struct bench *b)
         bool post = i % 2 || nbytes > TRANSPORT_MAX_MESSAGE;
         if (post)
             in->ops->post(in, in->next, to, nbytes, NULL);
-        struct transport_source source = {.at = from, .also_written = i < 3};
+        struct transport_source source = {
+            .at = from, .also_written = i < 3, .stored = true};
         uint8_t *p = out->ops->reserve(out, nbytes, &source);
         assert_true(p == from || (b->ops->caps & TRANSPORT_ANY_MEMORY && p == to));
         fill(p, nbytes, out->next);
@@ -273,7 +274,7 @@ static void late_landing_places_are_awaited_shortly(struct bench *b)
     if (!(b->ops->caps & TRANSPORT_ZERO_COPY))
         return;
     struct transport_conn *out = end_of(b, 0, 6, true), *in = end_of(b, 1, 6, false);
-    struct transport_source source = {b->memory[0], b->region[0], true};
+    struct transport_source source = {b->memory[0], b->region[0], true, true};
     uint8_t *to = b->memory[1] + 4096;
     in->ops->post(in, 0, to, 8192, b->region[1]);
     uint8_t *p = out->ops->reserve(out, 8192, &source);
@@ -306,7 +307,7 @@ static void unreadable_memory_is_an_error(struct bench *b)
     for (int i = 0; i < 2; i++) {
         struct transport_conn *out = end_of(b, 0, i, true), *in = end_of(b, 1, i, false);
         b->places[0].pid = i == 0 ? getpid() : nobody;
-        struct transport_source source = {.at = (void *)(uintptr_t)4096};
+        struct transport_source source = {.at = (void *)(uintptr_t)4096, .stored = true};
         assert_non_null(out->ops->reserve(out, 32768, &source));
         out->ops->commit(out, 32768, SIG);
         assert_null(in->ops->peek(in, 32768, SIG));
@@ -439,7 +440,7 @@ static void wrong_landing_places_are_refused(struct bench *b)
         post->region = (uint32_t)wrong[i][0];
         post->offset = wrong[i][1];
         atomic_store(&post->seq, 1);
-        struct transport_source source = {b->memory[0], b->region[0], true};
+        struct transport_source source = {b->memory[0], b->region[0], true, true};
         assert_null(out->ops->reserve(out, 8192, &source));
         assert_int_equal(out->error, trncclInternalError);
         assert_null(out->ops->reserve(out, 8, NULL));
@@ -537,7 +538,7 @@ static bool stress_send(struct stress *s, struct stream *x)
     /* What is lent must not change before it has been read. */
     if (src && x->lent && !x->conn->ops->drained(x->conn, x->lent - 1))
         return false;
-    struct transport_source source = {src, s->bench->region[s->rank], h & 2};
+    struct transport_source source = {src, s->bench->region[s->rank], h & 2, h & 4};
     uint8_t *p = x->conn->ops->reserve(x->conn, x->nbytes, src ? &source : NULL);
     if (!p)
         return false;
