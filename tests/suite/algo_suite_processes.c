@@ -9,17 +9,17 @@ static const struct size {
     int nranks, nprocesses;
     bool one_thread, interleaved;
     enum cases_depth depth;
-    const char *slice, *lend, *slots; /* settings; NULL: the default */
+    const char *slice, *lend, *slots, *cma; /* settings; NULL: the default */
 } sizes[] = {
-    {2, 2, false, false, CASES_LARGE, NULL, NULL, NULL},
-    {3, 3, false, false, CASES_LARGE, "4096", "256", "2"},
-    {4, 4, false, false, CASES_MANY, NULL, NULL, NULL},
-    {5, 5, false, false, CASES_MANY, "4096", "512", "4"},
-    {8, 8, false, false, CASES_FEW, NULL, NULL, NULL},
-    {4, 2, false, true, CASES_LARGE, "65536", "1024", "16"},
-    {5, 2, false, false, CASES_MANY, "4096", "256", "2"},
-    {6, 2, true, true, CASES_MANY, NULL, NULL, NULL},
-    {7, 3, true, false, CASES_MANY, "4096", "256", "2"},
+    {2, 2, false, false, CASES_LARGE, NULL, NULL, NULL, NULL},
+    {3, 3, false, false, CASES_LARGE, "4096", "256", "2", "0"},
+    {4, 4, false, false, CASES_MANY, NULL, NULL, NULL, NULL},
+    {5, 5, false, false, CASES_MANY, "4096", "512", "4", "0"},
+    {8, 8, false, false, CASES_FEW, NULL, NULL, NULL, NULL},
+    {4, 2, false, true, CASES_LARGE, "65536", "1024", "16", "0"},
+    {5, 2, false, false, CASES_MANY, "4096", "256", "2", NULL},
+    {6, 2, true, true, CASES_MANY, NULL, NULL, NULL, NULL},
+    {7, 3, true, false, CASES_MANY, "4096", "256", "2", NULL},
 };
 
 static void set(const char *name, const char *value)
@@ -42,6 +42,7 @@ int main(void)
         set("TRNCCL_SLICE_BYTES", size->slice);
         set("TRNCCL_LEND_BYTES", size->lend);
         set("TRNCCL_SLOTS", size->slots);
+        set("TRNCCL_CMA", size->cma);
         for (int layer = 0; layer < cases_layers(); layer++) {
             struct cases s;
             cases_init(&s, size->nranks, seed + i, layer);
