@@ -56,6 +56,11 @@ CLEANFILES += bench-trnccl$(EXEEXT) bench-openmpi bench-mpich
 bench_trnccl_SOURCES = perf/bench/driver.c perf/bench/library.h \
 	perf/bench/library_trnccl.c perf/bench/line.c perf/bench/line.h
 bench_trnccl_LDADD = perf/libperf.la libtrnccl.la
+EXTRA_PROGRAMS += bench-floor
+CLEANFILES += bench-floor$(EXEEXT)
+bench_floor_SOURCES = perf/bench/driver.c perf/bench/library.h \
+	perf/bench/library_floor.c perf/bench/line.c perf/bench/line.h
+bench_floor_LDADD = libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
 
 bench_mpi_sources = perf/bench/driver.c perf/bench/library_mpi.c perf/bench/line.c
 EXTRA_DIST += perf/bench-peers perf/bench/library_mpi.c
@@ -69,7 +74,7 @@ bench-mpich: $(bench_mpi_sources) perf/bench/library.h perf/bench/line.h
 	$(AM_V_CCLD)if mpicc=$$(command -v mpicc.mpich); then $(bench_mpi_build); fi
 
 .PHONY: bench
-bench: all bench-trnccl$(EXEEXT) bench-openmpi bench-mpich
+bench: all bench-trnccl$(EXEEXT) bench-floor$(EXEEXT) bench-openmpi bench-mpich
 	$(srcdir)/perf/bench-peers --dir $(builddir) $(BENCH_FLAGS)
 
 # Tests. Those that run the tool's code link a stand-in for the library, tests/perf.
