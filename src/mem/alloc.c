@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,11 @@
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct mem_region **regions;
 static size_t nregions, capacity;
-static uint32_t next_id = 1;
+static uint32_t last_id;
+/* Indexes below nindexes that no live region has. Guarded by `lock`; as long as the
+ * table, so that giving one back cannot fail. */
+static uint32_t *spare_indexes;
+static uint32_t nindexes, nspare;
 static _Atomic uint64_t generation = 1;
 
 /* What this thread asked for last: nearly every lookup asks for the same buffers again.
@@ -151,6 +156,58 @@ static void region_destroy(struct mem_region *r)
     free(r);
 }
 
+/* ---- the table; all called with the lock held ---- */
+
+static bool table_grow(void)
+{
+    size_t grown = capacity ? 2 * capacity : 16;
+    void *p = realloc(regions, grown * sizeof *regions);
+    if (!p)
+        return false;
+    regions = p;
+    p = realloc(spare_indexes, grown * sizeof *spare_indexes);
+    if (!p)
+        return false;
+    spare_indexes = p;
+    capacity = grown;
+    return true;
+}
+
+static bool table_add(struct mem_region *r)
+{
+    if (nregions == capacity && !table_grow())
+        return false;
+    size_t at = upper_bound(r->base);
+    memmove(regions + at + 1, regions + at, (nregions - at) * sizeof *regions);
+    regions[at] = r;
+    nregions++;
+    if (++last_id == 0) /* which names no region */
+        last_id = 1;
+    r->id = last_id;
+    r->index = nspare ? spare_indexes[--nspare] : nindexes++;
+    /* A remembered "not ours" could now be wrong. */
+    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+    return true;
+}
+
+static struct mem_region *table_take(size_t at)
+{
+    struct mem_region *r = regions[at];
+    nregions--;
+    memmove(regions + at, regions + at + 1, (nregions - at) * sizeof *regions);
+    spare_indexes[nspare++] = r->index;
+    if (nregions == 0) {
+        free(regions);
+        free(spare_indexes);
+        regions = NULL;
+        spare_indexes = NULL;
+        capacity = 0;
+        nindexes = nspare = 0;
+    }
+    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+    return r;
+}
+
 trncclResult_t alloc_create(void **ptr, size_t nbytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -168,25 +225,12 @@ trncclResult_t alloc_create(void **ptr, size_t nbytes)
     struct mem_region *r = NULL;
     TRY(region_create(rounded, &r));
     pthread_rwlock_wrlock(&lock);
-    if (nregions == capacity) {
-        size_t grown = capacity ? 2 * capacity : 16;
-        void *p = realloc(regions, grown * sizeof *regions);
-        if (!p) {
-            pthread_rwlock_unlock(&lock);
-            region_destroy(r);
-            return error_set(trncclSystemError, "out of memory for the allocation table");
-        }
-        regions = p;
-        capacity = grown;
-    }
-    size_t at = upper_bound(r->base);
-    memmove(regions + at + 1, regions + at, (nregions - at) * sizeof *regions);
-    regions[at] = r;
-    nregions++;
-    r->id = next_id++;
-    /* A remembered "not ours" could now be wrong. */
-    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+    bool added = table_add(r);
     pthread_rwlock_unlock(&lock);
+    if (!added) {
+        region_destroy(r);
+        return error_set(trncclSystemError, "out of memory for the allocation table");
+    }
     *ptr = r->base;
     return trncclSuccess;
 }
@@ -203,14 +247,7 @@ trncclResult_t alloc_destroy(void *ptr)
             "already)",
             ptr);
     }
-    struct mem_region *r = regions[at - 1];
-    memmove(regions + at - 1, regions + at, (nregions - at) * sizeof *regions);
-    if (--nregions == 0) {
-        free(regions);
-        regions = NULL;
-        capacity = 0;
-    }
-    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+    struct mem_region *r = table_take(at - 1);
     pthread_rwlock_unlock(&lock);
     region_destroy(r);
     return trncclSuccess;

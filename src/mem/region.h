@@ -7,7 +7,9 @@
 
 /* Owned by mem/alloc; borrowed by whoever sends from it or receives into it. */
 struct mem_region {
-    uint32_t id; /* never reused within a process, >= 1 */
+    uint32_t id;    /* never reused within a process, >= 1 */
+    uint32_t index; /* small: no two live regions share one, a freed one's is used again.
+                       So whoever knows this region forgets the last of that index. */
     int fd;
     char *base;
     size_t nbytes;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,6 +105,30 @@ static void alloc_ids_are_never_used_again(void **state)
     }
 }
 
+static void alloc_indexes_of_live_regions_differ_and_are_used_again(void **state)
+{
+    (void)state;
+    enum { N = 40, ROUNDS = 50 };
+    char *p[N];
+    for (int i = 0; i < N; i++)
+        p[i] = make(4096);
+    for (int round = 0; round < ROUNDS; round++) {
+        bool seen[N] = {false};
+        for (int i = 0; i < N; i++) {
+            uint32_t index = alloc_find(p[i], 1)->index;
+            assert_in_range(index, 0, N - 1);
+            assert_false(seen[index]);
+            seen[index] = true;
+        }
+        for (int i = round % 3; i < N; i += 3)
+            assert_int_equal(alloc_destroy(p[i]), trncclSuccess);
+        for (int i = round % 3; i < N; i += 3)
+            p[i] = make(4096);
+    }
+    for (int i = 0; i < N; i++)
+        assert_int_equal(alloc_destroy(p[i]), trncclSuccess);
+}
+
 static void alloc_destroy_gives_pages_back_though_a_peer_maps_them(void **state)
 {
     (void)state;
@@ -170,6 +195,7 @@ int main(void)
         cmocka_unit_test(alloc_find_knows_exactly_what_lies_inside),
         cmocka_unit_test(alloc_find_part_of_a_range_that_was_not_inside_is_found),
         cmocka_unit_test(alloc_ids_are_never_used_again),
+        cmocka_unit_test(alloc_indexes_of_live_regions_differ_and_are_used_again),
         cmocka_unit_test(alloc_destroy_gives_pages_back_though_a_peer_maps_them),
         cmocka_unit_test(alloc_from_many_threads_is_consistent),
     };
