@@ -268,8 +268,11 @@ void ring_post(struct transport_conn *base, uint32_t message, void *dst, size_t 
         return;
     uint64_t id, offset;
     const struct transport_source landing = {.at = dst, .region = region};
-    if (!c->memory->describe(c, &landing, nbytes, &id, &offset))
+    if (!c->memory->describe(c, &landing, nbytes, &id, &offset)) {
+        if (c->base.error)
+            ring_break(c);
         return;
+    }
     struct segment_post *p = &c->shared->posts[message % SEGMENT_CELLS];
     p->region = (uint32_t)id;
     p->offset = offset;

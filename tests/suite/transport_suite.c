@@ -337,6 +337,20 @@ static void messages_land_where_they_were_posted(struct bench *b)
     }
 }
 
+/* The communicator could not make the region known: the connection has failed. */
+static void landing_place_that_cannot_be_named_is_an_error(struct bench *b)
+{
+    if (!crosses(b->ops))
+        return;
+    struct transport_conn *out = end_of(b, 0, 2, true), *in = end_of(b, 1, 2, false);
+    struct mem_region unknown = *b->region[1];
+    unknown.id = 0; /* which publish refuses */
+    assert_true(try_send(out, 8192, NULL, NULL));
+    in->ops->post(in, 0, b->memory[1], 8192, &unknown);
+    assert_int_equal(in->error, trncclInternalError);
+    assert_null(in->ops->peek(in, 8192, SIG));
+}
+
 static void other_messages_are_refused_for_good(struct bench *b)
 {
     static const size_t sizes[] = {8, 1000, 8192};
@@ -656,6 +670,7 @@ static void planted_fault_is_noticed(struct bench *b)
     X(unreadable_memory_is_an_error)                                                     \
     X(late_landing_places_are_awaited_shortly)                                           \
     X(messages_land_where_they_were_posted)                                              \
+    X(landing_place_that_cannot_be_named_is_an_error)                                    \
     X(other_messages_are_refused_for_good)                                               \
     X(channels_and_directions_are_independent)                                           \
     X(wrong_cells_are_refused)                                                           \
