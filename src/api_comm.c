@@ -224,15 +224,6 @@ static void background_free(struct background *b)
     free(b);
 }
 
-/* Ends the calls of this process's ranks and tells the other processes. */
-static void tell_abort(struct trncclComm *comm)
-{
-    char text[160];
-    snprintf(text, sizeof text, "rank %d (host %s, pid %d) called trncclCommAbort",
-             comm->rank, comm->host->hostname, comm->pid);
-    host_fault(comm->host, trncclRemoteError, true, text);
-}
-
 static void *background_main(void *argument)
 {
     struct background *b = argument;
@@ -240,7 +231,7 @@ static void *background_main(void *argument)
     atomic_store(&b->comm->async_result, (int)result);
     /* Pairs with trncclCommAbort: one of the two sees the other's store. */
     if (result == trncclSuccess && atomic_load(&b->comm->aborted))
-        tell_abort(b->comm);
+        comm_tell_abort(b->comm);
     background_free(b);
     return NULL;
 }
@@ -505,7 +496,7 @@ trncclResult_t trncclCommAbort(trncclComm_t comm)
     atomic_store(&comm->aborted, 1);
     /* Creation in the background sees the flag by itself. */
     if (atomic_load(&comm->async_result) != trncclInProgress && atomic_load(&comm->ready))
-        tell_abort(comm);
+        comm_tell_abort(comm);
     return trncclSuccess;
 }
 

@@ -7,9 +7,9 @@
 #include "call_check.h"
 #include "mem/alloc.h"
 
-/* Results of this size and more are written past the cache; below it the next reader finds
- * them there. From the prototype's measurements on AMD EPYC 7003 with 32 MiB of level 3;
- * not swept with this library. */
+/* Results of this size and more are written past the cache; below it the next reader
+ * finds them there. From the prototype's measurements on AMD EPYC 7003 with 32 MiB of
+ * level 3; not swept with this library. */
 #define STREAM_NBYTES ((size_t)8 << 20)
 
 /* ---- running ---- */
@@ -74,11 +74,14 @@ static void call_end(struct exec_task *t)
 }
 
 /* A call that failed ends the communicator: what its peers were sent cannot be taken
- * back. (A refusal before anything was sent leaves it as it was.) */
+ * back. (A refusal before anything was sent leaves it as it was.) The fault is set before
+ * the caller can free what a peer may still be using: host_memory.c relies on that. */
 static void call_failed(struct exec_task *t)
 {
     struct call *c = task_call(t);
-    if (!atomic_load(&c->comm->aborted))
+    if (atomic_load(&c->comm->aborted))
+        comm_tell_abort(c->comm);
+    else
         host_fault(c->comm->host, t->result, true, error_text());
     comm_note(c->comm, t->result);
 }

@@ -107,6 +107,14 @@ trncclResult_t comm_unusable(struct trncclComm *c)
     return host_fault_error(c->host);
 }
 
+void comm_tell_abort(struct trncclComm *c)
+{
+    char text[160];
+    snprintf(text, sizeof text, "rank %d (host %s, pid %d) called trncclCommAbort",
+             c->rank, c->host->hostname, c->pid);
+    host_fault(c->host, trncclRemoteError, true, text);
+}
+
 /* ---- creation ---- */
 
 static int cores_of_process(void)

@@ -98,6 +98,9 @@ trncclResult_t comm_allocate(const struct comm_args *args, struct trncclComm **o
 trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args);
 /* Frees everything; tells the others by the goodbye of the links. NULL is allowed. */
 void comm_free(struct trncclComm *c);
+/* After an abort: ends the calls of this process's ranks and tells the other processes.
+ */
+void comm_tell_abort(struct trncclComm *c);
 /* Why comm_usable() refused. */
 trncclResult_t comm_unusable(struct trncclComm *c);
 /* trncclSuccess if calls may be made: created, not finalized, aborted or failed. */

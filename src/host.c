@@ -264,6 +264,8 @@ static trncclResult_t host_create(const struct host_args *a, struct links *links
         links_close(h->links);
         h->links = NULL;
     }
+    if (result == trncclSuccess)
+        result = host_memory_init(h);
     if (result == trncclSuccess && h->links)
         result = links_connect(h->links, addresses, h->nprocesses, h->process_index,
                                a->deadline_ns, a->abort, on_link_event, h);

@@ -46,7 +46,7 @@ struct host {
 
     /* Memory: what was published to whom, what of others is mapped. Guarded by lock. */
     pthread_mutex_t memory_lock;
-    struct host_peer_memory *memory; /* [nprocesses] */
+    struct host_peer_memory *memory; /* owned [nprocesses] */
 };
 
 /* Fills what is the same for every rank of this process: host, process, pid, hostname. */
@@ -77,7 +77,8 @@ trncclResult_t host_fault_error(struct host *h);
 enum host_message_kind { HOST_SEGMENT = 1, HOST_REGION = 2 };
 struct host_message {
     uint32_t kind;
-    uint32_t id; /* of the region */
+    uint32_t id, index; /* of the region: mem/region.h */
+    uint32_t unused;    /* no padding: all bytes travel */
     uint64_t nbytes;
 };
 
@@ -86,6 +87,8 @@ trncclResult_t host_publish(void *host, int process_index,
                             const struct mem_region *region);
 trncclResult_t host_resolve(void *host, int process_index, uint32_t id, uint64_t offset,
                             size_t nbytes, void **address);
+/* The tables; once nprocesses is known. */
+trncclResult_t host_memory_init(struct host *h);
 /* Unmaps everything; called by host_put. */
 void host_memory_fini(struct host *h);
 
