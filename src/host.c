@@ -111,6 +111,9 @@ static void on_link_event(void *context, int process, pid_t pid, enum links_even
     switch (event) {
     case LINKS_GOODBYE:
         return; /* its ranks have marked their pages; whoever waits for them sees that */
+    case LINKS_FULL:
+        host_memory_take(h, process);
+        return;
     case LINKS_DIED:
         snprintf(text, sizeof text, "rank %d (host %s, pid %d) died", rank, h->hostname,
                  (int)pid);
@@ -179,6 +182,7 @@ static void host_free(struct host *h)
     free(h->process_pid);
     free(h->process_rank);
     pthread_mutex_destroy(&h->fault_lock);
+    pthread_mutex_destroy(&h->publish_lock);
     pthread_mutex_destroy(&h->memory_lock);
     free(h);
 }
@@ -254,6 +258,7 @@ static trncclResult_t host_create(const struct host_args *a, struct links *links
         return error_set(trncclSystemError, "out of memory for a communicator");
     }
     pthread_mutex_init(&h->fault_lock, NULL);
+    pthread_mutex_init(&h->publish_lock, NULL);
     pthread_mutex_init(&h->memory_lock, NULL);
     memcpy(h->hostname, a->hellos[a->rank].hostname, sizeof h->hostname);
     h->links = links;

@@ -44,8 +44,9 @@ struct host {
     pthread_mutex_t fault_lock;
     char fault_text[ERROR_TEXT_BYTES];
 
-    /* Memory: what was published to whom, what of others is mapped. Guarded by lock. */
-    pthread_mutex_t memory_lock;
+    /* What was published to whom is guarded by publish_lock, what of others is mapped by
+     * memory_lock. */
+    pthread_mutex_t publish_lock, memory_lock;
     struct host_peer_memory *memory; /* owned [nprocesses] */
 };
 
@@ -87,6 +88,8 @@ trncclResult_t host_publish(void *host, int process_index,
                             const struct mem_region *region);
 trncclResult_t host_resolve(void *host, int process_index, uint32_t id, uint64_t offset,
                             size_t nbytes, void **address);
+/* Takes in what that process has published. From the links thread, when it waits. */
+void host_memory_take(struct host *h, int process);
 /* The tables; once nprocesses is known. */
 trncclResult_t host_memory_init(struct host *h);
 /* Unmaps everything; called by host_put. */

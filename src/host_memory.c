@@ -64,7 +64,7 @@ trncclResult_t host_memory_init(struct host *h)
 
 /* ---- this process's memory ---- */
 
-static trncclResult_t memory_locked(struct host *h, int process,
+static trncclResult_t publish_locked(struct host *h, int process,
                                      const struct mem_region *region)
 {
     struct host_peer_memory *m = &h->memory[process];
@@ -81,13 +81,15 @@ static trncclResult_t memory_locked(struct host *h, int process,
     return trncclSuccess;
 }
 
+/* A lock of its own: while this waits for room at the other process, that one may wait
+ * for room here. */
 trncclResult_t host_publish(void *context, int process_index,
                             const struct mem_region *region)
 {
     struct host *h = context;
-    pthread_mutex_lock(&h->memory_lock);
-    trncclResult_t result = memory_locked(h, process_index, region);
-    pthread_mutex_unlock(&h->memory_lock);
+    pthread_mutex_lock(&h->publish_lock);
+    trncclResult_t result = publish_locked(h, process_index, region);
+    pthread_mutex_unlock(&h->publish_lock);
     return result;
 }
 
@@ -174,6 +176,17 @@ static trncclResult_t mapping_take(struct host *h, int process, uint64_t deadlin
     if (fd >= 0)
         close(fd);
     return result;
+}
+
+void host_memory_take(struct host *h, int process)
+{
+    trncclResult_t result = trncclSuccess;
+    pthread_mutex_lock(&h->memory_lock);
+    while (result == trncclSuccess && links_pending(h->links, process))
+        result = mapping_take(h, process, clock_deadline_ns(REGION_WAIT_MS));
+    pthread_mutex_unlock(&h->memory_lock);
+    if (result != trncclSuccess)
+        host_fault(h, result, true, error_text());
 }
 
 static trncclResult_t resolve_locked(struct host *h, int process, uint32_t id,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "util/clock.h"
@@ -16,7 +17,7 @@
 #include "watch/links_internal.h"
 
 #define REASON_MAX 200     /* of links_abort */
-#define SEND_WAIT_MS 10000 /* for a peer that does not read; its buffer takes ~200 */
+#define SEND_WAIT_MS 10000 /* for a peer that does not read though it was asked */
 #define POLL_MS 20         /* most time between two looks at the abort flag */
 
 int links_wait_ms(uint64_t deadline_ns, int most_ms)
@@ -71,11 +72,12 @@ bool links_frame_write(int fd, enum links_type type, const void *bytes, size_t n
 
 static void report(struct links *l, int process, enum links_event event, const char *text)
 {
+    static const char *const what[] = {[LINKS_DIED] = "died",
+                                       [LINKS_GOODBYE] = "said goodbye",
+                                       [LINKS_ABORTED] = "aborted: ",
+                                       [LINKS_FULL] = "waits to send"};
     log_debug("links", "process %d (pid %d) %s%s", process, (int)l->peer[process].pid,
-              event == LINKS_DIED      ? "died"
-              : event == LINKS_GOODBYE ? "said goodbye"
-                                       : "aborted: ",
-              event == LINKS_ABORTED ? text : "");
+              what[event], event == LINKS_ABORTED ? text : "");
     if (l->fn)
         l->fn(l->context, process, l->peer[process].pid, event, text);
 }
@@ -101,7 +103,8 @@ static void watch_input(struct links *l, int process)
         if (rc == 0)
             return;
         bool good = rc > 0 && p->in.magic == LINKS_MAGIC &&
-                    (p->in.type == LINKS_BYE || p->in.type == LINKS_ABORT);
+                    (p->in.type == LINKS_BYE || p->in.type == LINKS_ABORT ||
+                     p->in.type == LINKS_READ);
         if (!good) {
             if (rc > 0)
                 log_error("links", "process %d (pid %d) sent what was not expected",
@@ -113,6 +116,10 @@ static void watch_input(struct links *l, int process)
         if (p->in.type == LINKS_BYE) {
             retire(l, process, LINKS_LEFT);
             return;
+        }
+        if (p->in.type == LINKS_READ) {
+            report(l, process, LINKS_FULL, "it waits to send");
+            continue;
         }
         p->in.bytes[p->in.nbytes < REASON_MAX ? p->in.nbytes : REASON_MAX] = 0;
         report(l, process, LINKS_ABORTED, (const char *)p->in.bytes);
@@ -240,6 +247,35 @@ union fd_control {
     char bytes[CMSG_SPACE(sizeof(int))];
 };
 
+/* Sends what is left of a frame, as far as there is room; the descriptor (-1: none) goes
+ * with its first byte. As sendmsg. */
+static ssize_t frame_send(int socket, const struct links_frame *f, size_t done, int fd)
+{
+    union fd_control control = {0};
+    struct iovec iov = {(char *)f + done, sizeof(*f) - done};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (fd >= 0 && done == 0) {
+        msg.msg_control = control.bytes;
+        msg.msg_controllen = sizeof(control.bytes);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &fd, sizeof(int));
+    }
+    return sendmsg(socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* There is no room for a message: asks its receiver to read. ETOOMANYREFS: this user has
+ * too many descriptors in flight, and any receiver may be the one that leaves them there.
+ * Once per message: a process that is stopped must keep room for an abort. */
+static void ask_to_read(struct links *l, int process, int err)
+{
+    for (int i = 0; i < l->nprocesses; i++)
+        if (i == process || (err == ETOOMANYREFS && i != l->mine))
+            (void)links_frame_write(l->peer[i].fd[LINKS_WATCH], LINKS_READ, NULL, 0);
+}
+
 trncclResult_t links_send(struct links *l, int process, const void *message,
                           size_t nbytes, int fd)
 {
@@ -250,35 +286,23 @@ trncclResult_t links_send(struct links *l, int process, const void *message,
     struct links_frame f;
     frame_fill(&f, LINKS_MESSAGE, message, nbytes);
     uint64_t deadline_ns = clock_deadline_ns(SEND_WAIT_MS);
+    bool asked = false;
     for (size_t done = 0; done < sizeof(f);) {
-        union fd_control control = {0};
-        struct iovec iov = {(char *)&f + done, sizeof(f) - done};
-        struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-        if (fd >= 0 && done == 0) {
-            msg.msg_control = control.bytes;
-            msg.msg_controllen = sizeof(control.bytes);
-            struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-            c->cmsg_level = SOL_SOCKET;
-            c->cmsg_type = SCM_RIGHTS;
-            c->cmsg_len = CMSG_LEN(sizeof(int));
-            memcpy(CMSG_DATA(c), &fd, sizeof(int));
-        }
-        ssize_t k =
-            sendmsg(l->peer[process].fd[LINKS_DATA], &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (k >= 0) {
+        ssize_t k = frame_send(l->peer[process].fd[LINKS_DATA], &f, done, fd);
+        int err = k < 0 ? errno : 0;
+        if (k >= 0)
             done += (size_t)k;
+        if (k >= 0 || err == EINTR)
             continue;
-        }
-        if (errno == EINTR)
-            continue;
-        if (errno == EPIPE || errno == ECONNRESET)
+        if (err == EPIPE || err == ECONNRESET)
             return peer_end(l, process);
-        /* ETOOMANYREFS: too many descriptors in flight; the peer has to take some. */
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ETOOMANYREFS)
-            return error_set_errno(trncclSystemError, errno,
-                                   "cannot send %s to process %d",
+        if (err != EAGAIN && err != EWOULDBLOCK && err != ETOOMANYREFS)
+            return error_set_errno(trncclSystemError, err, "cannot send %s to process %d",
                                    fd >= 0 ? "a descriptor" : "a message", process);
-        if (errno == ETOOMANYREFS)
+        if (!asked)
+            ask_to_read(l, process, err);
+        asked = true;
+        if (err == ETOOMANYREFS)
             (void)poll(NULL, 0, 1);
         TRY(wait_for(l, process, POLLOUT, deadline_ns, "send to"));
     }
@@ -369,6 +393,13 @@ trncclResult_t links_recv(struct links *l, int process, void *message, size_t *n
     else if (got >= 0)
         close(got);
     return trncclSuccess;
+}
+
+bool links_pending(const struct links *l, int process)
+{
+    int nbytes = 0;
+    return ioctl(l->peer[process].fd[LINKS_DATA], FIONREAD, &nbytes) == 0 &&
+           (size_t)nbytes >= sizeof(struct links_frame);
 }
 
 void links_abort(struct links *l, const char *reason)

@@ -10,6 +10,7 @@
 #define TRNCCL_WATCH_LINKS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "util/error.h"
@@ -26,11 +27,12 @@ enum links_event {
     LINKS_DIED,    /* the process is gone without a goodbye */
     LINKS_GOODBYE, /* it left in order */
     LINKS_ABORTED, /* it called links_abort: text holds its reason */
+    LINKS_FULL,    /* it waits in links_send: take its messages, or it waits in vain */
 };
 
-/* Called from the links thread; must not call back into links and must not block.
- * process: index into the array given to links_connect; pid: as the kernel reported it.
- */
+/* Called from the links thread; must not block. Of links it may call links_pending,
+ * links_abort, and links_recv while messages are pending. process: index into the array
+ * given to links_connect; pid: as the kernel reported it. */
 typedef void (*links_event_fn)(void *context, int process, pid_t pid,
                                enum links_event event, const char *text);
 
@@ -42,7 +44,9 @@ trncclResult_t links_listen(struct links **out, struct links_address *address);
 trncclResult_t links_connect(struct links *l, const struct links_address *addresses,
                              int nprocesses, int mine, uint64_t deadline_ns,
                              const atomic_int *abort, links_event_fn fn, void *context);
-/* Sends a message of nbytes <= 256 and one descriptor (-1: none; stays the caller's). */
+/* Sends a message of nbytes <= 256 and one descriptor (-1: none; stays the caller's).
+ * Some 170 fit while the receiver takes none; then it is told (LINKS_FULL) and waited
+ * for. */
 trncclResult_t links_send(struct links *l, int process, const void *message,
                           size_t nbytes, int fd);
 /* The next message from that process, in order; *fd is the caller's to close, or -1.
@@ -50,6 +54,8 @@ trncclResult_t links_send(struct links *l, int process, const void *message,
  * room; out: size. Death while waiting: trncclRemoteError. */
 trncclResult_t links_recv(struct links *l, int process, void *message, size_t *nbytes,
                           int *fd, uint64_t deadline_ns);
+/* Whether a whole message of that process is there to receive. */
+bool links_pending(const struct links *l, int process);
 /* Tells every other process that this one has given up, with a reason (<= 200 bytes).
  * Never blocks; any thread. */
 void links_abort(struct links *l, const char *reason);

@@ -5,17 +5,16 @@
  * reads its messages cannot keep an abort from being seen.
  *
  * SOCK_STREAM with frames of one size, not SOCK_SEQPACKET: the latter lets only
- * net.unix.max_dgram_qlen (10 by default) messages wait, the former some 200. */
+ * net.unix.max_dgram_qlen (10 by default) messages wait, the former some 170. */
 #ifndef TRNCCL_WATCH_LINKS_INTERNAL_H
 #define TRNCCL_WATCH_LINKS_INTERNAL_H
 
 #include <pthread.h>
-#include <stdbool.h>
 #include "watch/links.h"
 
 #define LINKS_MESSAGE_MAX 256
 #define LINKS_MAGIC 0x74726e6cu /* "trnl" */
-#define LINKS_VERSION 1
+#define LINKS_VERSION 2
 
 enum links_kind { LINKS_DATA, LINKS_WATCH, LINKS_KINDS };
 
@@ -25,6 +24,7 @@ enum links_type {
     LINKS_MESSAGE,   /* links_send */
     LINKS_BYE,
     LINKS_ABORT,
+    LINKS_READ, /* on the watch socket: the data socket is full, read it */
 };
 
 struct links_frame {

@@ -69,7 +69,7 @@ static int compare(void **state)
 
 /* What a callback has seen of one process. */
 struct seen {
-    atomic_int died, goodbye, aborted;
+    atomic_int died, goodbye, aborted, full;
     atomic_int pid;
     _Atomic uint64_t when_ns;
     char text[256];
@@ -85,6 +85,7 @@ static void on_event(void *context, int process, pid_t pid, enum links_event eve
     atomic_store(&s->when_ns, clock_now_ns());
     atomic_fetch_add(event == LINKS_DIED      ? &s->died
                      : event == LINKS_GOODBYE ? &s->goodbye
+                     : event == LINKS_FULL    ? &s->full
                                               : &s->aborted,
                      1);
 }
@@ -217,6 +218,61 @@ static void send_descriptor_arrivesWithItsContent(void **state)
         trncclSuccess);
     assert_int_equal(nbytes, 4);
     assert_int_equal(there, -1);
+    close_ends(2);
+}
+
+/* What the links thread takes when it is told that the other end waits. */
+struct taker {
+    struct links *links;
+    pthread_mutex_t lock;
+    atomic_int asked, taken, wrong;
+};
+
+static void take_all(void *context, int process, pid_t pid, enum links_event event,
+                     const char *text)
+{
+    struct taker *t = context;
+    int number, fd;
+    (void)pid;
+    (void)text;
+    if (event != LINKS_FULL)
+        return;
+    atomic_fetch_add(&t->asked, 1);
+    pthread_mutex_lock(&t->lock);
+    while (links_pending(t->links, process)) {
+        size_t nbytes = sizeof(number);
+        trncclResult_t rc = links_recv(t->links, process, &number, &nbytes, &fd,
+                                       clock_deadline_ns(SHORT_MS));
+        atomic_fetch_add(&t->wrong, rc != trncclSuccess || nbytes != sizeof(number) ||
+                                        number != atomic_load(&t->taken) || fd < 0);
+        close(fd);
+        atomic_fetch_add(&t->taken, 1);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void send_receiverDoesNotRead_asksIt(void **state)
+{
+    (void)state;
+    enum { N = 2000 };
+    listen_ends(2);
+    struct taker taker = {.links = ends[1].links, .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t thread;
+    pthread_create(&thread, NULL, connect_end, &ends[0]);
+    assert_int_equal(links_connect(ends[1].links, addresses, 2, 1,
+                                   clock_deadline_ns(SHORT_MS), NULL, take_all, &taker),
+                     trncclSuccess);
+    pthread_join(thread, NULL);
+    int fd = memfd_create("links-test", MFD_CLOEXEC);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(links_send(ends[0].links, 1, &i, sizeof(i), fd), trncclSuccess);
+    close(fd);
+    /* Asked when there was no room, not for every message; the rest is still there. */
+    assert_in_range(taker.asked, 1, N / 10);
+    take_all(&taker, 0, 0, LINKS_FULL, NULL);
+    assert_int_equal(taker.taken, N);
+    assert_int_equal(taker.wrong, 0);
+    assert_false(links_pending(ends[1].links, 0));
     close_ends(2);
 }
 
@@ -611,6 +667,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(connect_threads_deliversEveryMessageInOrder),
         CASE(send_descriptor_arrivesWithItsContent),
+        CASE(send_receiverDoesNotRead_asksIt),
         CASE(recv_nothingSent_timesOut),
         CASE(close_inOrder_isGoodbyeNotDeath),
         CASE(abort_called_isReportedWithItsReason),
