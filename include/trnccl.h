@@ -222,6 +222,8 @@ TRNCCL_API trncclResult_t trncclCommGetAlgorithm(trncclComm_t comm, const char *
  * copies once it is registered (InitAll and MemAlloc buffers are registered on first
  * use). */
 TRNCCL_API trncclResult_t trncclMemAlloc(void **ptr, size_t nbytes);
+/* NULL is allowed. A forked child shares its parent's allocations and cannot free them.
+ */
 TRNCCL_API trncclResult_t trncclMemFree(void *ptr);
 /* Lets peers reach [buff, buff + nbytes) directly where the memory's kind permits it.
  * Local; never changes results. The memory must outlive the registration. */

@@ -110,6 +110,7 @@ static trncclResult_t region_create(size_t nbytes, struct mem_region **out)
     if (!r)
         return error_set(trncclSystemError, "out of memory for an allocation's handle");
     r->nbytes = nbytes;
+    r->owner = getpid();
     r->fd = memfd_create("trnccl-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (r->fd < 0) {
         trncclResult_t result = error_set_errno(
@@ -235,6 +236,15 @@ trncclResult_t alloc_create(void **ptr, size_t nbytes)
     return trncclSuccess;
 }
 
+/* A forked child would punch out pages that its parent and the parent's peers use. */
+static trncclResult_t refuse_child(const void *ptr, int owner)
+{
+    return error_set(trncclInvalidUsage,
+                     "%p was allocated by process %d, which alone can free it: process "
+                     "%d was forked from it and shares the memory",
+                     ptr, owner, (int)getpid());
+}
+
 trncclResult_t alloc_destroy(void *ptr)
 {
     pthread_rwlock_wrlock(&lock);
@@ -246,6 +256,11 @@ trncclResult_t alloc_destroy(void *ptr)
             "%p is not the start of memory from trncclMemAlloc (or was freed "
             "already)",
             ptr);
+    }
+    int owner = regions[at - 1]->owner;
+    if (owner != getpid()) {
+        pthread_rwlock_unlock(&lock);
+        return refuse_child(ptr, owner);
     }
     struct mem_region *r = table_take(at - 1);
     pthread_rwlock_unlock(&lock);

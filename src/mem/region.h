@@ -10,6 +10,7 @@ struct mem_region {
     uint32_t id;    /* never reused within a process, >= 1 */
     uint32_t index; /* small: no two live regions share one, a freed one's is used again.
                        So whoever knows this region forgets the last of that index. */
+    int owner; /* the process that allocated it; its forked children share the pages */
     int fd;
     char *base;
     size_t nbytes;

@@ -8,7 +8,9 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mem/alloc.h"
@@ -146,6 +148,43 @@ static void alloc_destroy_gives_pages_back_though_a_peer_maps_them(void **state)
     close(peer);
 }
 
+/* What a forked child does with its parent's memory and its own; 0: all as expected. */
+static int as_child(char *parents)
+{
+    void *own = NULL;
+    char text[32];
+    snprintf(text, sizeof text, "process %d", (int)getppid());
+    if (alloc_destroy(parents) != trncclInvalidUsage || !strstr(error_text(), text))
+        return 1;
+    if (parents[5] != 42 || !alloc_find(parents, 1))
+        return 2;
+    parents[6] = 43; /* shared, as before */
+    if (alloc_create(&own, 4096) != trncclSuccess)
+        return 3;
+    if (alloc_find(own, 1)->index == alloc_find(parents, 1)->index)
+        return 4;
+    return alloc_destroy(own) == trncclSuccess ? 0 : 5;
+}
+
+static void alloc_destroy_in_a_forked_child_is_refused(void **state)
+{
+    (void)state;
+    char *p = make(1 << 20);
+    memset(p, 42, 1 << 20);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(as_child(p));
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(p[6], 43);
+    p[6] = 42;
+    for (int i = 0; i < 1 << 20; i++)
+        assert_int_equal(p[i], 42);
+    assert_int_equal(alloc_destroy(p), trncclSuccess);
+}
+
 static void *churn(void *argument)
 {
     unsigned random = (unsigned)(uintptr_t)argument;
@@ -197,6 +236,7 @@ int main(void)
         cmocka_unit_test(alloc_ids_are_never_used_again),
         cmocka_unit_test(alloc_indexes_of_live_regions_differ_and_are_used_again),
         cmocka_unit_test(alloc_destroy_gives_pages_back_though_a_peer_maps_them),
+        cmocka_unit_test(alloc_destroy_in_a_forked_child_is_refused),
         cmocka_unit_test(alloc_from_many_threads_is_consistent),
     };
     return cmocka_run_group_tests_name("mem alloc", tests, leakcheck_setup,
