@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/clock.h"
 #include "transports/cma.h"
+#include "util/clock.h"
+#include "util/crypto.h"
 #include "util/log.h"
 #include "util/settings.h"
 
@@ -44,10 +45,7 @@ static trncclResult_t host_id(uint8_t id[16])
 
 trncclResult_t host_identify(struct host_hello *hello)
 {
-    if (sodium_init() < 0)
-        return error_set(trncclSystemError,
-                         "libsodium cannot be initialised: is there no "
-                         "source of random bytes?");
+    TRY(crypto_load());
     hello->magic = HELLO_MAGIC;
     hello->version = TRNCCL_VERSION_CODE;
     hello->pid = getpid();

@@ -13,6 +13,7 @@
 #include "boot/server.h"
 #include "boot/wire.h"
 #include "util/clock.h"
+#include "util/crypto.h"
 #include "util/fork_guard.h"
 #include "util/log.h"
 #include "util/settings.h"
@@ -70,8 +71,7 @@ static trncclResult_t listen_open(struct boot_id *id, int *out)
 
 trncclResult_t boot_unique_id(trncclUniqueId *out)
 {
-    if (sodium_init() < 0)
-        return error_set(trncclSystemError, "libsodium cannot be initialised");
+    TRY(crypto_load());
     TRY(settings_load());
     struct boot_id id = {0};
     int fd = -1;
@@ -525,8 +525,7 @@ static trncclResult_t boot_check_args(const struct boot_args *args)
 trncclResult_t boot_open(const struct boot_args *args, struct boot **out)
 {
     TRY(boot_check_args(args));
-    if (sodium_init() < 0)
-        return error_set(trncclSystemError, "libsodium cannot be initialised");
+    TRY(crypto_load());
     struct boot *b = calloc(1, sizeof(*b));
     if (!b)
         return error_set(trncclSystemError, "no memory for the bootstrap");

@@ -2,6 +2,8 @@
 libtrnccl_core_la_SOURCES += \
 	src/util/clock.c \
 	src/util/clock.h \
+	src/util/crypto.c \
+	src/util/crypto.h \
 	src/util/error.c \
 	src/util/error.h \
 	src/util/fork_guard.c \
@@ -16,6 +18,10 @@ libtrnccl_core_la_SOURCES += \
 check_PROGRAMS += tests/unit/test_util_clock
 tests_unit_test_util_clock_SOURCES = tests/unit/test_util_clock.c
 tests_unit_test_util_clock_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_util_crypto
+tests_unit_test_util_crypto_SOURCES = tests/unit/test_util_crypto.c
+tests_unit_test_util_crypto_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/test_util_error
 tests_unit_test_util_error_SOURCES = tests/unit/test_util_error.c

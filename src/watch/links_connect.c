@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "util/clock.h"
+#include "util/crypto.h"
 #include "util/fork_guard.h"
 #include "util/log.h"
 
@@ -76,8 +77,7 @@ static trncclResult_t fds_check(int nprocesses)
 
 trncclResult_t links_listen(struct links **out, struct links_address *address)
 {
-    if (sodium_init() < 0)
-        return error_set(trncclSystemError, "libsodium cannot be initialised");
+    TRY(crypto_load());
     struct links *l = calloc(1, sizeof(*l));
     if (!l)
         return error_set(trncclSystemError, "no memory for links");
