@@ -22,3 +22,7 @@ libtrnccl_core_la_SOURCES += \
 check_PROGRAMS += tests/unit/test_call
 tests_unit_test_call_SOURCES = tests/unit/test_call.c
 tests_unit_test_call_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_host
+tests_unit_test_host_SOURCES = tests/unit/test_host.c
+tests_unit_test_host_LDADD = $(TEST_LIBS)

@@ -18,11 +18,71 @@
 
 #define HELLO_MAGIC 0x74726e68u
 
-/* ---- who we are ---- */
+/* ---- what the ranks of this process share, and a forked child must not ---- */
+
+/* Communicators being created or in use by several ranks of this process. */
+struct host_entry {
+    uint8_t key[32];
+    struct host *host; /* NULL while it is being made */
+    trncclResult_t result;
+    char text[ERROR_TEXT_BYTES];
+    int users; /* ranks that hold or wait for it */
+    struct host_entry *next;
+};
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t table_changed = PTHREAD_COND_INITIALIZER;
+static struct host_entry *table;
 
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t process_id[16];
 static pid_t process_id_pid; /* a forked child is another process and gets another id */
+
+/* A forked child has copies of its parent's communicators, but none of their threads and
+ * sockets: in the child each has a fault from the start. Its own memory, so the parent
+ * sees nothing of it. */
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&table_lock);
+    pthread_mutex_lock(&process_lock);
+}
+
+static void fork_parent(void)
+{
+    pthread_mutex_unlock(&process_lock);
+    pthread_mutex_unlock(&table_lock);
+}
+
+/* Only memory writes: the child of a threaded process may do little else. */
+static void fork_child(void)
+{
+    static const char text[] = "this process was forked from the one that owns the "
+                               "communicator and cannot use it";
+    for (struct host_entry *e = table; e; e = e->next) {
+        if (!e->host)
+            continue;
+        memcpy(e->host->fault_text, text, sizeof text);
+        atomic_store(&e->host->fault, trncclInvalidUsage);
+    }
+    /* Whoever waited for it does not exist here, but the condition would wait for them.
+     */
+    table_changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    fork_parent();
+}
+
+static void fork_register(void)
+{
+    /* Fails only without memory; then a child is found out by its missing sockets. */
+    (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* Before any of the locks is taken. */
+static void fork_ready(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fork_register);
+}
+
+/* ---- who we are ---- */
 
 /* Ranks share memory if they share a kernel, and Unix sockets if they share its network
  * namespace: both make a host. */
@@ -51,6 +111,7 @@ trncclResult_t host_identify(struct host_hello *hello)
     hello->pid = getpid();
     if (gethostname(hello->hostname, sizeof hello->hostname - 1) < 0)
         strcpy(hello->hostname, "unknown");
+    fork_ready();
     pthread_mutex_lock(&process_lock);
     if (process_id_pid != getpid()) {
         randombytes_buf(process_id, sizeof process_id);
@@ -125,52 +186,6 @@ static void on_link_event(void *context, int process, pid_t pid, enum links_even
 }
 
 /* ---- making one ---- */
-
-/* Communicators being created or in use by several ranks of this process. */
-struct host_entry {
-    uint8_t key[32];
-    struct host *host; /* NULL while it is being made */
-    trncclResult_t result;
-    char text[ERROR_TEXT_BYTES];
-    int users; /* ranks that hold or wait for it */
-    struct host_entry *next;
-};
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t table_changed = PTHREAD_COND_INITIALIZER;
-static struct host_entry *table;
-
-/* A forked child has copies of its parent's communicators, but none of their threads and
- * sockets: in the child each has a fault from the start. Its own memory, so the parent
- * sees nothing of it. */
-static void fork_prepare(void)
-{
-    pthread_mutex_lock(&table_lock);
-}
-
-static void fork_parent(void)
-{
-    pthread_mutex_unlock(&table_lock);
-}
-
-/* Only memory writes: the child of a threaded process may do little else. */
-static void fork_child(void)
-{
-    static const char text[] = "this process was forked from the one that owns the "
-                               "communicator and cannot use it";
-    for (struct host_entry *e = table; e; e = e->next) {
-        if (!e->host)
-            continue;
-        memcpy(e->host->fault_text, text, sizeof text);
-        atomic_store(&e->host->fault, trncclInvalidUsage);
-    }
-    pthread_mutex_unlock(&table_lock);
-}
-
-static void fork_register(void)
-{
-    /* Fails only without memory; then a child is found out by its missing sockets. */
-    (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
-}
 
 static void host_free(struct host *h)
 {
@@ -362,8 +377,7 @@ static trncclResult_t table_make(struct host_entry *e, const struct host_args *a
 
 trncclResult_t host_get(const struct host_args *a, struct links *links, struct host **out)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, fork_register);
+    fork_ready();
     uint8_t key[32];
     crypto_generichash(key, sizeof key, (const unsigned char *)a->hellos,
                        a->nranks * sizeof *a->hellos, NULL, 0);

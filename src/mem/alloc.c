@@ -31,6 +31,36 @@ static uint32_t *spare_indexes;
 static uint32_t nindexes, nspare;
 static _Atomic uint64_t generation = 1;
 
+/* Another thread of the parent may have held the lock, or waited for it. */
+static void fork_prepare(void)
+{
+    pthread_rwlock_wrlock(&lock);
+}
+
+static void fork_parent(void)
+{
+    pthread_rwlock_unlock(&lock);
+}
+
+static void fork_child(void)
+{
+    fork_parent();
+    lock = (pthread_rwlock_t)PTHREAD_RWLOCK_INITIALIZER;
+}
+
+static void fork_register(void)
+{
+    /* Fails only without memory; then a child of a threaded process may wait for ever. */
+    (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+static void lock_to(int (*how)(pthread_rwlock_t *))
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fork_register);
+    how(&lock);
+}
+
 /* What this thread asked for last: nearly every lookup asks for the same buffers again.
  * Two entries, because a call has a send and a receive buffer. */
 static _Thread_local struct {
@@ -225,7 +255,7 @@ trncclResult_t alloc_create(void **ptr, size_t nbytes)
                          nbytes, physical, available_nbytes());
     struct mem_region *r = NULL;
     TRY(region_create(rounded, &r));
-    pthread_rwlock_wrlock(&lock);
+    lock_to(pthread_rwlock_wrlock);
     bool added = table_add(r);
     pthread_rwlock_unlock(&lock);
     if (!added) {
@@ -247,7 +277,7 @@ static trncclResult_t refuse_child(const void *ptr, int owner)
 
 trncclResult_t alloc_destroy(void *ptr)
 {
-    pthread_rwlock_wrlock(&lock);
+    lock_to(pthread_rwlock_wrlock);
     size_t at = upper_bound(ptr);
     if (at == 0 || regions[at - 1]->base != (char *)ptr) {
         pthread_rwlock_unlock(&lock);
@@ -278,7 +308,7 @@ const struct mem_region *alloc_find(const void *ptr, size_t nbytes)
                  ? p >= recent[i].base && p + nbytes <= recent[i].base + recent[i].nbytes
                  : p == recent[i].base && nbytes == recent[i].nbytes))
             return recent[i].region;
-    pthread_rwlock_rdlock(&lock);
+    lock_to(pthread_rwlock_rdlock);
     size_t at = upper_bound(ptr);
     const struct mem_region *r = at ? regions[at - 1] : NULL;
     if (r && p + nbytes > r->base + r->nbytes)

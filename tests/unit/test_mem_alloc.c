@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -185,6 +186,48 @@ static void alloc_destroy_in_a_forked_child_is_refused(void **state)
     assert_int_equal(alloc_destroy(p), trncclSuccess);
 }
 
+static atomic_int stop;
+
+/* Other places in turn, so that what a thread remembers does not answer. */
+static void *look(void *argument)
+{
+    char *p = argument;
+    for (int i = 0; !atomic_load(&stop); i++)
+        if (!alloc_find(p, 100) || alloc_find(&p + i % 7, 1))
+            return "damaged";
+    return NULL;
+}
+
+static void alloc_in_a_child_of_looking_threads_succeeds(void **state)
+{
+    (void)state;
+    pthread_t threads[2];
+    char *p = make(4096);
+    atomic_store(&stop, 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, look, p), 0);
+    int status = 0;
+    for (int i = 0; i < 200 && status == 0; i++) {
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            void *own;
+            alarm(20);
+            _exit(alloc_create(&own, 100) || alloc_destroy(own));
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+    }
+    atomic_store(&stop, 1);
+    for (int i = 0; i < 2; i++) {
+        void *problem = NULL;
+        pthread_join(threads[i], &problem);
+        if (problem)
+            fail_msg("%s", (char *)problem);
+    }
+    assert_int_equal(status, 0);
+    assert_int_equal(alloc_destroy(p), trncclSuccess);
+}
+
 static void *churn(void *argument)
 {
     unsigned random = (unsigned)(uintptr_t)argument;
@@ -237,6 +280,7 @@ int main(void)
         cmocka_unit_test(alloc_indexes_of_live_regions_differ_and_are_used_again),
         cmocka_unit_test(alloc_destroy_gives_pages_back_though_a_peer_maps_them),
         cmocka_unit_test(alloc_destroy_in_a_forked_child_is_refused),
+        cmocka_unit_test(alloc_in_a_child_of_looking_threads_succeeds),
         cmocka_unit_test(alloc_from_many_threads_is_consistent),
     };
     return cmocka_run_group_tests_name("mem alloc", tests, leakcheck_setup,
