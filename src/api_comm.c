@@ -38,7 +38,7 @@ static trncclResult_t check_handle(const char *name, trncclComm_t comm)
 
 const char *trncclGetLastError(trncclComm_t comm)
 {
-    if (!comm || comm->magic != COMM_MAGIC)
+    if (!comm || comm->magic != COMM_MAGIC || !comm_owned(comm))
         return error_text();
     static _Thread_local char text[ERROR_TEXT_BYTES];
     pthread_mutex_lock(&comm->error_lock);
@@ -461,7 +461,7 @@ static void settle(struct trncclComm *c)
 static trncclResult_t check_owner(const char *name, trncclComm_t comm)
 {
     TRY(check_handle(name, comm));
-    if (comm->pid == getpid())
+    if (comm_owned(comm))
         return trncclSuccess;
     return error_set(trncclInvalidUsage,
                      "%s: process %d was forked from %d, which owns this communicator",

@@ -67,9 +67,14 @@ void comm_free(struct trncclComm *c)
     free(c);
 }
 
+bool comm_owned(const struct trncclComm *c)
+{
+    return c->pid == getpid();
+}
+
 trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result)
 {
-    if (result == trncclSuccess || result == trncclInProgress)
+    if (result == trncclSuccess || result == trncclInProgress || !comm_owned(c))
         return result;
     pthread_mutex_lock(&c->error_lock);
     snprintf(c->error_text, sizeof c->error_text, "%s", error_text());
@@ -95,6 +100,11 @@ static trncclResult_t comm_unready(struct trncclComm *c)
 
 trncclResult_t comm_unusable(struct trncclComm *c)
 {
+    if (!comm_owned(c))
+        return error_set(trncclInvalidUsage,
+                         "rank %d: process %d was forked from %d, which owns the "
+                         "communicator, and cannot use it",
+                         c->rank, (int)getpid(), c->pid);
     if (atomic_load(&c->aborted))
         return error_set(trncclAborted, "rank %d: the communicator was aborted", c->rank);
     if (!atomic_load(&c->ready))

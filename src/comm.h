@@ -116,6 +116,9 @@ static inline trncclResult_t comm_usable(struct trncclComm *c)
         return trncclSuccess;
     return comm_unusable(c);
 }
+/* Whether this is the process that made it, not a forked child: there its locks may be
+ * held by threads that do not exist. */
+bool comm_owned(const struct trncclComm *c);
 /* Keeps `result`'s text (this thread's) as the communicator's last error; returns result.
  */
 trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result);

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "comm.h"
 #include "util/clock.h"
 
 /* A communicator of two ranks, both in this process. */
@@ -131,10 +131,32 @@ static void host_get_in_a_child_of_a_waiting_thread_succeeds(void **state)
     assert_int_equal(status, 0);
 }
 
+static trncclComm_t comm;
+
+static int use_comm(void)
+{
+    if (trncclBarrier(comm, NULL) != trncclInvalidUsage ||
+        !strstr(trncclGetLastError(comm), "forked"))
+        return 1;
+    return trncclCommDestroy(comm) == trncclInvalidUsage ? 0 : 2;
+}
+
+static void calls_in_a_child_do_not_wait_for_a_lock_of_the_parent(void **state)
+{
+    (void)state;
+    assert_int_equal(trncclCommInitAll(&comm, 1, NULL), trncclSuccess);
+    pthread_mutex_lock(&comm->error_lock); /* as another thread might */
+    int status = in_child(use_comm);
+    pthread_mutex_unlock(&comm->error_lock);
+    assert_int_equal(trncclCommDestroy(comm), trncclSuccess);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_get_in_a_child_of_a_waiting_thread_succeeds),
+        cmocka_unit_test(calls_in_a_child_do_not_wait_for_a_lock_of_the_parent),
     };
     return cmocka_run_group_tests_name("host", tests, NULL, NULL);
 }
