@@ -361,6 +361,9 @@ TRNCCL_API trncclResult_t trncclGroupEnd(void);
 
 /* ---- Streams and events -------------------------------------------------------------
  */
+
+/* They belong to the process that made them: in a forked child, all calls on them are
+ * trncclInvalidUsage. */
 TRNCCL_API trncclResult_t trncclStreamCreate(trncclStream_t *stream);
 /* Waits for queued calls, then frees. */
 TRNCCL_API trncclResult_t trncclStreamDestroy(trncclStream_t stream);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "util/clock.h"
 
@@ -13,6 +14,7 @@
  * event is complete when they are equal. Guarded by lock. */
 struct trncclEvent {
     uint32_t magic;
+    pid_t pid; /* of the process that made it */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint64_t wanted, reached;
@@ -32,6 +34,7 @@ struct item {
 
 struct trncclStream {
     uint32_t magic;
+    pid_t pid; /* of the process that made it, where its thread is */
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
@@ -41,6 +44,16 @@ struct trncclStream {
     char error_text[ERROR_TEXT_BYTES];
 };
 
+/* A forked child has neither the stream's thread nor whoever holds a lock here. */
+static trncclResult_t owner_check(const char *name, const char *what, pid_t owner)
+{
+    if (owner == getpid())
+        return trncclSuccess;
+    return error_set(trncclInvalidUsage,
+                     "%s: process %d was forked from %d, which owns this %s", name,
+                     (int)getpid(), (int)owner, what);
+}
+
 /* ---- events ---- */
 
 static trncclResult_t event_check(const char *name, trncclEvent_t e)
@@ -48,7 +61,7 @@ static trncclResult_t event_check(const char *name, trncclEvent_t e)
     if (!e || e->magic != EVENT_MAGIC)
         return error_set(trncclInvalidArgument, "%s: event is %p, not a live event", name,
                          (void *)e);
-    return trncclSuccess;
+    return owner_check(name, "event", e->pid);
 }
 
 static struct trncclEvent *event_get(struct trncclEvent *e)
@@ -99,6 +112,7 @@ trncclResult_t trncclEventCreate(trncclEvent_t *event)
     if (!e)
         return error_set(trncclSystemError, "out of memory for an event");
     e->magic = EVENT_MAGIC;
+    e->pid = getpid();
     e->refs = 1;
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->changed, NULL);
@@ -242,7 +256,7 @@ trncclResult_t stream_check(const char *name, trncclStream_t s)
     if (!s || s->magic != STREAM_MAGIC)
         return error_set(trncclInvalidArgument, "%s: stream is %p, not a live stream",
                          name, (void *)s);
-    return trncclSuccess;
+    return owner_check(name, "stream", s->pid);
 }
 
 static trncclResult_t enqueue(struct trncclStream *s, const struct item *what)
@@ -273,6 +287,7 @@ trncclResult_t trncclStreamCreate(trncclStream_t *stream)
     if (!s)
         return error_set(trncclSystemError, "out of memory for a stream");
     s->magic = STREAM_MAGIC;
+    s->pid = getpid();
     s->last = &s->first;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);

@@ -7,7 +7,7 @@
 /* Queues a list of calls, issued already; takes the list over (freed when it has run).
  * trncclInvalidArgument if it is not a stream. */
 trncclResult_t stream_enqueue(trncclStream_t stream, struct call *list);
-/* trncclSuccess if the handle is a live stream. */
+/* trncclSuccess if the handle is a live stream of this process. */
 trncclResult_t stream_check(const char *name, trncclStream_t stream);
 /* Frees a list of heap-allocated calls. */
 void stream_free_calls(struct call *list);

@@ -500,6 +500,46 @@ static void forked_child_is_refused_and_harms_nobody(void **state)
         assert_int_equal(team_run(TEAM_PROCESSES, n, fork_after, NULL), 0);
 }
 
+/* 0 if every call on the parent's stream and event is refused; none may wait. */
+static int use_streams(trncclStream_t s, trncclEvent_t e)
+{
+    const trncclResult_t bad = trncclInvalidUsage;
+    float ms;
+    alarm(20);
+    if (trncclStreamQuery(s) != bad || trncclStreamSynchronize(s) != bad ||
+        trncclStreamWaitEvent(s, e) != bad || trncclStreamDestroy(s) != bad)
+        return 1;
+    if (!strstr(trncclGetLastError(NULL), "forked"))
+        return 2;
+    if (trncclEventRecord(e, s) != bad || trncclEventRecord(e, NULL) != bad ||
+        trncclEventQuery(e) != bad || trncclEventSynchronize(e) != bad ||
+        trncclEventElapsedTime(&ms, e, e) != bad || trncclEventDestroy(e) != bad)
+        return 3;
+    return strstr(trncclGetLastError(NULL), "forked") ? 0 : 4;
+}
+
+static void forked_child_cannot_use_streams_and_events(void **state)
+{
+    (void)state;
+    trncclStream_t s;
+    trncclEvent_t e;
+    assert_int_equal(trncclStreamCreate(&s), trncclSuccess);
+    assert_int_equal(trncclEventCreate(&e), trncclSuccess);
+    assert_int_equal(trncclEventRecord(e, s), trncclSuccess);
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(use_streams(s, e));
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(trncclStreamSynchronize(s), trncclSuccess);
+    assert_int_equal(trncclEventQuery(e), trncclSuccess);
+    assert_int_equal(trncclStreamDestroy(s), trncclSuccess);
+    assert_int_equal(trncclEventDestroy(e), trncclSuccess);
+}
+
 int main(void)
 {
     /* Processes first: threads load the settings of this process. */
@@ -518,6 +558,7 @@ int main(void)
         cmocka_unit_test(abort_ends_queued_calls),
         cmocka_unit_test(abort_ends_creation),
         cmocka_unit_test(forked_child_is_refused_and_harms_nobody),
+        cmocka_unit_test(forked_child_cannot_use_streams_and_events),
     };
     return cmocka_run_group_tests(tests, leakcheck_setup, leakcheck_teardown);
 }
