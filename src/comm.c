@@ -270,6 +270,7 @@ static trncclResult_t comm_assemble(struct trncclComm *c, const struct comm_args
                           .deadline_ns = deadline_ns,
                           .abort = &c->aborted};
     TRY(host_get(&h, links, &c->host));
+    TRY(combine_simd_load());
     c->mine = segment_rank(c->host->segment, c->places[c->rank].local_index);
     c->patience =
         exec_patience_for(c->host->segment->nranks, settings_int(SETTINGS_SPIN_US));

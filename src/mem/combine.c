@@ -111,15 +111,18 @@ trncclResult_t combine_simd_select(const char *name)
                      name, usable);
 }
 
-/* Settles the set of this process by TRNCCL_SIMD, or the CPU if that is not set. */
-static trncclResult_t set_choose(void)
+trncclResult_t combine_simd_load(void)
 {
     if (atomic_load_explicit(&current, memory_order_relaxed))
         return trncclSuccess;
     TRY(settings_load());
     const char *name = settings_string(SETTINGS_SIMD);
-    if (name && *name)
-        return combine_simd_select(name);
+    if (name && *name) {
+        trncclResult_t result = combine_simd_select(name);
+        return result == trncclSuccess
+                   ? result
+                   : error_set(result, "TRNCCL_SIMD: %s", error_text());
+    }
     atomic_store_explicit(&current, widest_set(), memory_order_relaxed);
     return trncclSuccess;
 }
@@ -129,8 +132,8 @@ static const struct combine_set *set_get(void)
     const struct combine_set *set = atomic_load_explicit(&current, memory_order_relaxed);
     if (__builtin_expect(set != NULL, 1))
         return set;
-    /* A bad setting is combine_init's to report; copies are right with any set. */
-    if (set_choose() != trncclSuccess)
+    /* A bad setting is combine_simd_load's to report; copies are right with any set. */
+    if (combine_simd_load() != trncclSuccess)
         return sets[0];
     return atomic_load_explicit(&current, memory_order_relaxed);
 }
@@ -212,7 +215,7 @@ trncclResult_t combine_init(struct combine *c, trncclDataType_t type, int op,
                          combine_op_name(op), nranks);
     if (op == COMBINE_PREMUL && !scalar)
         return error_set(trncclInvalidArgument, "pre-mul-sum without a scalar");
-    TRY(set_choose());
+    TRY(combine_simd_load());
     combine_fn fn = combine_run_copy;
     if (op != COMBINE_COPY)
         fn = set_get()->run[type][op == COMBINE_PREMUL ? COMBINE_SET_PREMUL : op];

@@ -90,6 +90,9 @@ void combine_copy(void *const *out, int nout, const void *in, size_t nbytes, boo
 /* "portable", "avx2", "avx512": the set of this process, TRNCCL_SIMD's or else the
  * widest the CPU has. */
 const char *combine_simd_name(void);
+/* Settles the set of this process by TRNCCL_SIMD, or by the CPU if that is not set.
+ * trncclInvalidArgument if the setting names none that this CPU has. */
+trncclResult_t combine_simd_load(void);
 /* Makes one set the current one; for tests and TRNCCL_SIMD. trncclInvalidArgument if the
  * CPU lacks it or the name is unknown (the text lists what there is). Thread: before any
  * use. */

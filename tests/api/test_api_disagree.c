@@ -286,6 +286,30 @@ static void setting_out_of_range_is_an_error(void **state)
     assert_int_equal(team_run(TEAM_PROCESSES, 1, set_wrong, NULL), 0);
 }
 
+static void lack_kernels(struct rank *r)
+{
+    trncclConfig_t config = TRNCCL_CONFIG_INITIALIZER;
+    config.initTimeoutMs = 10000;
+    if (r->rank == r->nranks - 1)
+        setenv("TRNCCL_SIMD", "sse9", 1);
+    r->seat->began_ms = now_ms();
+    rank_note(r, rank_try_join(r, &config));
+    bool mine = r->rank == r->nranks - 1;
+    CHECK(r, r->seat->result == (mine ? trncclInvalidArgument : trncclRemoteError));
+    CHECK(r, r->seat->ended_ms - r->seat->began_ms < 5000);
+    CHECK(r, strstr(r->seat->text, "TRNCCL_SIMD") && strstr(r->seat->text, "sse9"));
+    CHECK(r, strstr(r->seat->text, "portable")); /* what there is */
+    CHECK(r, mine || strstr(r->seat->text, "rank 2"));
+    CHECK(r, r->comm == NULL);
+}
+
+static void unknown_kernels_are_an_error_at_creation(void **state)
+{
+    (void)state;
+    assert_int_equal(team_run(TEAM_PROCESSES, 1, lack_kernels, NULL), 0);
+    assert_int_equal(team_run(TEAM_PROCESSES, 3, lack_kernels, NULL), 0);
+}
+
 /* ---- late and slow
  * -------------------------------------------------------------------------- */
 
@@ -376,6 +400,7 @@ int main(void)
         cmocka_unit_test(different_algorithms_are_an_error_at_creation),
         cmocka_unit_test(misspelt_setting_is_warned_about),
         cmocka_unit_test(setting_out_of_range_is_an_error),
+        cmocka_unit_test(unknown_kernels_are_an_error_at_creation),
         cmocka_unit_test(stopped_rank_is_named_when_the_time_is_up),
         cmocka_unit_test(slow_ranks_inside_the_limit_raise_no_alarm),
         cmocka_unit_test(threads_that_disagree_are_told),
