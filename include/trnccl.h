@@ -62,7 +62,7 @@ typedef enum {
     trncclInvalidUsage = 5, /* right arguments at the wrong time, or ranks disagree */
     trncclRemoteError = 6,  /* another rank died, or failed and said so */
     trncclInProgress = 7,   /* not an error: ask again with CommGetAsyncError */
-    trncclTimeout = 8,      /* the deadline of the communicator passed */
+    trncclTimeout = 8,      /* no progress for too long, or creation took too long */
     trncclAborted = 9,      /* trncclCommAbort was called on this communicator */
     trncclNumResults = 10
 } trncclResult_t;
@@ -139,8 +139,9 @@ typedef struct {
                              0: creation goes on in the background, trncclInProgress */
     const char *commName; /* shown in every message; copied */
     int splitShare;    /* accepted as in NCCL; a split communicator shares nothing yet */
-    int timeoutMs;     /* deadline of every call, ms; 0 = none; default 600000 */
-    int initTimeoutMs; /* deadline of creation, ms; default 120000 */
+    int timeoutMs;     /* a call fails that makes no progress for so long, ms; 0 = never;
+                          default 600000 */
+    int initTimeoutMs; /* deadline of creation, ms; 0 = none; default 120000 */
     const char *algo;  /* force an algorithm by name (see TRNCCL_ALGO); copied */
     const char *transport; /* force a transport by name (see TRNCCL_TRANSPORT); copied */
     trncclOobAllgather_t oobAllgather; /* used instead of the unique id when not NULL */
@@ -197,7 +198,8 @@ TRNCCL_API trncclResult_t trncclCommInitRankScalable(trncclComm_t *comm, int nra
 /* Completes queued calls; after it only trncclCommDestroy is allowed, which says goodbye
  * to the other ranks. */
 TRNCCL_API trncclResult_t trncclCommFinalize(trncclComm_t comm);
-/* Frees the handle; finalizes first if that was not done. */
+/* Frees the handle; finalizes first if that was not done. Waits for creation in the
+ * background to end; trncclCommAbort before makes that end at once. */
 TRNCCL_API trncclResult_t trncclCommDestroy(trncclComm_t comm);
 /* Ends all calls of this communicator on this rank with trncclAborted within 100 ms and
  * tells the other ranks. Any thread. The handle must still be given to CommDestroy. */

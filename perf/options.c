@@ -62,7 +62,7 @@ static const struct argp_option option_table[] = {
     {"unique-buff", KEY_UNIQUE, 0, 0, "every iteration has buffers of its own", 3},
     {"custom-src-target-pairs", KEY_PAIRS, "S:T,...", 0,
      "pairs of permute and sendrecv (default: every rank to the next)", 3},
-    {"timeout", 'T', "SEC", 0, "deadline of every call", 3},
+    {"timeout", 'T', "SEC", 0, "longest a call may make no progress", 3},
 
     {0, 0, 0, 0, "How it is measured:", 4},
     {"iters", 'n', "N", 0, "iterations (default 20)", 4},

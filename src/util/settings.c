@@ -22,8 +22,10 @@ const struct settings_entry settings_table[SETTINGS_COUNT] = {
     [SETTINGS_DEBUG_FILE] = {"TRNCCL_DEBUG_FILE", SETTINGS_STRING, 0, 0, NULL,
                              "File that messages are appended to instead of stderr; %h "
                              "is replaced by the host, %p by the process id."},
-    [SETTINGS_TIMEOUT_MS] = {"TRNCCL_TIMEOUT_MS", SETTINGS_INT, 0, INT32_MAX, "600000",
-                             "Deadline of every call in milliseconds; 0 is none."},
+    [SETTINGS_TIMEOUT_MS] =
+        {"TRNCCL_TIMEOUT_MS", SETTINGS_INT, 0, INT32_MAX, "600000",
+         "How long a call may go without any progress before it fails, in "
+         "milliseconds; 0 is for ever."},
     [SETTINGS_INIT_TIMEOUT_MS] = {"TRNCCL_INIT_TIMEOUT_MS", SETTINGS_INT, 0, INT32_MAX,
                                   "120000",
                                   "Deadline of the creation of a communicator in "
