@@ -145,7 +145,9 @@ typedef struct {
     const char *algo;  /* force an algorithm by name (see TRNCCL_ALGO); copied */
     const char *transport; /* force a transport by name (see TRNCCL_TRANSPORT); copied */
     trncclOobAllgather_t oobAllgather; /* used instead of the unique id when not NULL */
-    void *oobContext; /* passed to oobAllgather; borrowed until init returns */
+    void *oobContext; /* passed to oobAllgather; borrowed until creation has ended: until
+                         init returns, within a group until GroupEnd returns, with
+                         blocking 0 until CommGetAsyncError says no more InProgress */
 } trncclConfig_t;
 
 #define TRNCCL_CONFIG_INITIALIZER                                                        \

@@ -193,8 +193,8 @@ static trncclResult_t init_check(const char *name, trncclComm_t *comm, int nrank
         .nranks = nranks,
         .rank = rank,
         .device = rank,
-        .nids = nids,
-        .ids = ids,
+        .nids = config.oobAllgather ? 0 : nids,
+        .ids = config.oobAllgather ? NULL : ids,
         .name = config.commName,
         .algo = config.algo ? config.algo : settings_string(SETTINGS_ALGO),
         .transport =
@@ -207,33 +207,20 @@ static trncclResult_t init_check(const char *name, trncclComm_t *comm, int nrank
                     &out->args.init_timeout_ms);
 }
 
-/* Everything creation in the background must keep. */
-struct background {
-    struct trncclComm *comm;
+/* Creation's arguments with copies of what they point to, for creation that goes on after
+ * the call has returned. oob_context stays the caller's. */
+struct kept_args {
     struct comm_args args;
     trncclUniqueId *ids;
     char *name, *algo, *transport;
 };
 
-static void background_free(struct background *b)
+static void kept_fini(struct kept_args *k)
 {
-    free(b->ids);
-    free(b->name);
-    free(b->algo);
-    free(b->transport);
-    free(b);
-}
-
-static void *background_main(void *argument)
-{
-    struct background *b = argument;
-    trncclResult_t result = comm_note(b->comm, comm_connect(b->comm, &b->args));
-    atomic_store(&b->comm->async_result, (int)result);
-    /* Pairs with trncclCommAbort: one of the two sees the other's store. */
-    if (result == trncclSuccess && atomic_load(&b->comm->aborted))
-        comm_tell_abort(b->comm);
-    background_free(b);
-    return NULL;
+    free(k->ids);
+    free(k->name);
+    free(k->algo);
+    free(k->transport);
 }
 
 static bool copy_text(const char **text, char **copy)
@@ -244,59 +231,89 @@ static bool copy_text(const char **text, char **copy)
     return good;
 }
 
+/* On error there is nothing to free. */
+static trncclResult_t kept_init(struct kept_args *k, const struct comm_args *args)
+{
+    *k = (struct kept_args){.args = *args};
+    bool good = copy_text(&k->args.name, &k->name) &&
+                copy_text(&k->args.algo, &k->algo) &&
+                copy_text(&k->args.transport, &k->transport);
+    if (good && args->ids) {
+        size_t nbytes = (size_t)args->nids * sizeof *k->ids;
+        k->args.ids = k->ids = malloc(nbytes);
+        good = k->ids;
+        if (good)
+            memcpy(k->ids, args->ids, nbytes);
+    }
+    if (good)
+        return trncclSuccess;
+    kept_fini(k);
+    return error_set(trncclSystemError,
+                     "out of memory for the creation of a communicator");
+}
+
+/* What creation in the background works on. */
+struct background {
+    struct trncclComm *comm;
+    struct kept_args kept;
+};
+
+static void *background_main(void *argument)
+{
+    struct background *b = argument;
+    trncclResult_t result = comm_note(b->comm, comm_connect(b->comm, &b->kept.args));
+    atomic_store(&b->comm->async_result, (int)result);
+    /* Pairs with trncclCommAbort: one of the two sees the other's store. */
+    if (result == trncclSuccess && atomic_load(&b->comm->aborted))
+        comm_tell_abort(b->comm);
+    kept_fini(&b->kept);
+    free(b);
+    return NULL;
+}
+
 static trncclResult_t init_background(struct trncclComm *c, const struct comm_args *args)
 {
-    struct background *b = calloc(1, sizeof *b);
+    struct background *b = malloc(sizeof *b);
     if (!b)
         return error_set(trncclSystemError,
                          "out of memory for creation in the background");
     b->comm = c;
-    b->args = *args;
-    bool good = copy_text(&b->args.name, &b->name) &&
-                copy_text(&b->args.algo, &b->algo) &&
-                copy_text(&b->args.transport, &b->transport);
-    if (good && args->ids) {
-        b->ids = malloc((size_t)args->nids * sizeof *b->ids);
-        if (b->ids)
-            memcpy(b->ids, args->ids, (size_t)args->nids * sizeof *b->ids);
-        good = b->ids;
-        b->args.ids = b->ids;
-    }
-    if (!good) {
-        background_free(b);
-        return error_set(trncclSystemError,
-                         "out of memory for creation in the background");
+    trncclResult_t kept = kept_init(&b->kept, args);
+    if (kept != trncclSuccess) {
+        free(b);
+        return kept;
     }
     atomic_store(&c->async_result, trncclInProgress);
     int err = pthread_create(&c->creator, NULL, background_main, b);
     if (err) {
         atomic_store(&c->async_result, trncclSuccess);
-        background_free(b);
+        kept_fini(&b->kept);
+        free(b);
         return error_set_errno(trncclSystemError, err, "cannot start a thread");
     }
     c->has_creator = true;
     return trncclSuccess;
 }
 
-static trncclResult_t init_rank(const struct init *init, trncclComm_t *comm)
+static trncclResult_t init_rank(const struct comm_args *args, bool blocking,
+                                trncclComm_t *comm)
 {
     struct trncclComm *c = NULL;
-    TRY(comm_allocate(&init->args, &c));
-    trncclResult_t result =
-        init->blocking ? comm_connect(c, &init->args) : init_background(c, &init->args);
+    TRY(comm_allocate(args, &c));
+    trncclResult_t result = blocking ? comm_connect(c, args) : init_background(c, args);
     if (result != trncclSuccess) {
         comm_free(c);
         return result;
     }
     *comm = c;
-    return init->blocking ? trncclSuccess : trncclInProgress;
+    return blocking ? trncclSuccess : trncclInProgress;
 }
 
 /* ---- creation inside a group: one thread per rank, started at its end ---- */
 
 struct pending {
-    struct init init;
-    trncclUniqueId *ids; /* owned copy */
+    struct kept_args kept;
+    bool blocking;
     trncclComm_t *comm;
     trncclResult_t result;
     char text[ERROR_TEXT_BYTES];
@@ -308,7 +325,7 @@ static _Thread_local struct pending *pending_first;
 static void *pending_main(void *argument)
 {
     struct pending *p = argument;
-    p->result = init_rank(&p->init, p->comm);
+    p->result = init_rank(&p->kept.args, p->blocking, p->comm);
     if (p->result != trncclSuccess && p->result != trncclInProgress)
         snprintf(p->text, sizeof p->text, "%s", error_text());
     return NULL;
@@ -317,18 +334,15 @@ static void *pending_main(void *argument)
 static trncclResult_t pending_add(const struct init *init, trncclComm_t *comm)
 {
     struct pending *p = calloc(1, sizeof *p);
-    size_t nids = init->args.ids ? (size_t)init->args.nids : 0;
-    trncclUniqueId *ids = calloc(nids + 1, sizeof *ids);
-    if (!p || !ids) {
-        free(p);
-        free(ids);
+    if (!p)
         return error_set(trncclSystemError,
                          "out of memory for a communicator in a group");
+    trncclResult_t kept = kept_init(&p->kept, &init->args);
+    if (kept != trncclSuccess) {
+        free(p);
+        return kept;
     }
-    if (nids)
-        memcpy(ids, init->args.ids, nids * sizeof *ids);
-    p->init = *init;
-    p->init.args.ids = p->ids = ids;
+    p->blocking = init->blocking;
     p->comm = comm;
     p->next = pending_first;
     pending_first = p;
@@ -366,7 +380,7 @@ trncclResult_t group_create_comms(bool forget)
             result = trncclInProgress;
         else if (p->result != trncclSuccess && p->result != trncclInProgress)
             result = error_set(p->result, "%s", p->text);
-        free(p->ids);
+        kept_fini(&p->kept);
         free(p);
     }
     return result;
@@ -381,7 +395,8 @@ static trncclResult_t init_any(const char *name, trncclComm_t *comm, int nranks,
         init_check(name, comm, nranks, rank, nids, ids, config, &init);
     if (result != trncclSuccess)
         return group_refuse(&(struct call){0}, result);
-    return group_active() ? pending_add(&init, comm) : init_rank(&init, comm);
+    return group_active() ? pending_add(&init, comm)
+                          : init_rank(&init.args, init.blocking, comm);
 }
 
 trncclResult_t trncclCommInitRank(trncclComm_t *comm, int nranks, trncclUniqueId id,

@@ -278,6 +278,35 @@ static void a_group_creates_communicators(void **state)
     destroy(c, NRANKS);
 }
 
+static void creation_in_a_group_copies_the_strings_of_its_config(void **state)
+{
+    (void)state;
+    trncclComm_t c[2];
+    trncclUniqueId id;
+    int32_t in[2] = {1, 2}, out[2];
+    char name[] = "a name", algo[] = "all_reduce=ring", transport[] = "shm,self";
+    const char *used = "";
+    trncclConfig_t config = TRNCCL_CONFIG_INITIALIZER;
+    config.commName = name;
+    config.algo = algo;
+    config.transport = transport;
+    OKAY(trncclGetUniqueId(&id));
+    OKAY(trncclGroupStart());
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclCommInitRankConfig(&c[r], 2, id, r, &config));
+    memset(name, 'x', sizeof name - 1);
+    memset(algo, 'x', sizeof algo - 1);
+    memset(transport, 'x', sizeof transport - 1);
+    OKAY(trncclGroupEnd());
+    OKAY(trncclGroupStart());
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclAllReduce(&in[r], &out[r], 1, trncclInt32, trncclSum, c[r], NULL));
+    OKAY(trncclGroupEnd());
+    OKAY(trncclCommGetAlgorithm(c[0], &used));
+    assert_string_equal(used, "ring");
+    destroy(c, 2);
+}
+
 static void creation_in_a_group_with_an_error_makes_nothing(void **state)
 {
     (void)state;
@@ -331,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_group_spans_streams),
         cmocka_unit_test(all_ranks_of_a_group_share_one_stream),
         cmocka_unit_test(a_group_creates_communicators),
+        cmocka_unit_test(creation_in_a_group_copies_the_strings_of_its_config),
         cmocka_unit_test(creation_in_a_group_with_an_error_makes_nothing),
         cmocka_unit_test(a_thread_drives_64_ranks),
     };
