@@ -464,25 +464,43 @@ static trncclResult_t oob_gather(struct boot *b, const void *mine, void *all,
     return trncclSuccess;
 }
 
+/* What every rank says about an exchange before it. */
+struct oob_line {
+    uint64_t nbytes;
+    uint32_t magic, nranks, rank, round;
+};
+
+/* Another rank's line, or none, is in place r: either two ranks have the same number, or
+ * the callback does not gather as it must. */
+static trncclResult_t oob_misplaced(const struct oob_line *all, int nranks, int r,
+                                    uint32_t magic)
+{
+    for (int i = 0; i < nranks; i++)
+        if (i != r && all[i].magic == magic && all[r].magic == magic &&
+            all[i].rank == all[r].rank)
+            return error_set(trncclInvalidUsage,
+                             "rank %u was given twice: the out-of-band allgather has its "
+                             "line in places %d and %d",
+                             all[r].rank, i < r ? i : r, i < r ? r : i);
+    return error_set(trncclInvalidArgument,
+                     "the out-of-band allgather put the line of rank %u in place %d: it "
+                     "must gather in rank order",
+                     all[r].rank, r);
+}
+
 /* Ranks that disagree would read each other's bytes as something else: the callback is
  * asked for a fixed-size line about the exchange first. */
 static trncclResult_t oob_agree(struct boot *b, uint64_t nbytes)
 {
-    struct oob_line {
-        uint64_t nbytes;
-        uint32_t magic, nranks, rank, round;
-    } mine = {nbytes, 0x74726e6f, (uint32_t)b->nranks, (uint32_t)b->rank, b->round};
+    struct oob_line mine = {nbytes, 0x74726e6f, (uint32_t)b->nranks, (uint32_t)b->rank,
+                            b->round};
     struct oob_line *all = calloc((size_t)b->nranks, sizeof(*all));
     if (!all)
         return error_set(trncclSystemError, "no memory for %d ranks", b->nranks);
     trncclResult_t rc = oob_gather(b, &mine, all, sizeof(mine));
     for (int r = 0; r < b->nranks && rc == trncclSuccess; r++) {
         if (all[r].magic != mine.magic || all[r].rank != (uint32_t)r)
-            rc = error_set(trncclInvalidArgument,
-                           "the out-of-band allgather put the line of rank %u in place "
-                           "%d: it must gather in rank order, and every rank must be "
-                           "used once",
-                           all[r].rank, r);
+            rc = oob_misplaced(all, b->nranks, r, mine.magic);
         else if (all[r].nranks != mine.nranks || all[r].nbytes != nbytes ||
                  all[r].round != mine.round)
             rc = error_set(trncclInvalidUsage,

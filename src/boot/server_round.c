@@ -87,24 +87,24 @@ void round_up(struct server *s)
         send_fail(s, s->up, s->fail_code, s->fail_text);
 }
 
-static void refuse(struct server *s, struct conn *c, const char *why)
+static void refuse(struct server *s, struct conn *c, trncclResult_t code, const char *why)
 {
     log_warn("boot", "rendezvous %s refuses %s: %s", s->address, c->peer, why);
     c->state = CONN_REFUSED;
-    send_fail(s, c, trncclInvalidArgument, why);
+    send_fail(s, c, code, why);
 }
 
 /* The first JOIN says how large the communicator is; the others must agree. */
-static bool first_join(struct server *s, const struct wire_join *join, char *why,
-                       size_t size)
+static trncclResult_t first_join(struct server *s, const struct wire_join *join,
+                                 char *why, size_t size)
 {
     if (s->rostered)
-        return true;
+        return trncclSuccess;
     if (join->nranks < 1 || join->nranks > WIRE_RANKS_MAX || join->nids < 1 ||
         join->nids > WIRE_RANKS_MAX || join->index >= join->nids) {
         snprintf(why, size, "%u ranks and id %u of %u make no sense", join->nranks,
                  join->index, join->nids);
-        return false;
+        return trncclInvalidArgument;
     }
     s->member = calloc(join->nranks, sizeof(*s->member));
     if (!s->member || !roster_init(&s->roster, (int)join->nranks, (int)join->nids,
@@ -112,11 +112,11 @@ static bool first_join(struct server *s, const struct wire_join *join, char *why
         free(s->member);
         s->member = NULL;
         snprintf(why, size, "the rendezvous has no memory for %u ranks", join->nranks);
-        return false;
+        return trncclSystemError;
     }
     s->top = join->top;
     s->rostered = true;
-    return true;
+    return trncclSuccess;
 }
 
 static bool same_top(struct server *s, const struct wire_join *join, char *why,
@@ -136,14 +136,15 @@ static bool same_top(struct server *s, const struct wire_join *join, char *why,
 
 void round_join(struct server *s, struct conn *c, const struct wire_join *join)
 {
-    char why[512];
+    char why[WIRE_TEXT];
     if (s->failed && !s->ready) {
         c->state = CONN_REFUSED;
         send_fail(s, c, s->fail_code, s->fail_text);
         return;
     }
-    if (!first_join(s, join, why, sizeof(why))) {
-        refuse(s, c, why);
+    trncclResult_t first = first_join(s, join, why, sizeof(why));
+    if (first != trncclSuccess) {
+        refuse(s, c, first, why);
         return;
     }
     if (!roster_admissible(&s->roster, join, why, sizeof(why)) ||
@@ -152,8 +153,8 @@ void round_join(struct server *s, struct conn *c, const struct wire_join *join)
          * ranks that wait would wait in vain: tell them the reason, and before this one,
          * which may live in this process and end it. */
         if (!s->ready)
-            round_fail(s, trncclInvalidArgument, "%s", why);
-        refuse(s, c, why);
+            round_fail(s, trncclInvalidUsage, "%s", why);
+        refuse(s, c, trncclInvalidUsage, why);
         return;
     }
     server_pending_leave(s, c);

@@ -208,9 +208,9 @@ static void open_ranksDisagreeOnNranks_namesBoth(void **state)
     ranks_run(&s);
     assert_true(clock_now_ns() - t0 < 1000000000);
     for (int i = 0; i < 2; i++) {
-        expect(i, trncclInvalidArgument, "disagree about their number: rank ");
-        expect(i, trncclInvalidArgument, "nranks 2");
-        expect(i, trncclInvalidArgument, "nranks 3");
+        expect(i, trncclInvalidUsage, "disagree about their number: rank ");
+        expect(i, trncclInvalidUsage, "nranks 2");
+        expect(i, trncclInvalidUsage, "nranks 3");
     }
 }
 
@@ -221,7 +221,7 @@ static void open_rankTwice_namesBoth(void **state)
     s.rank[2].rank = 1;
     ranks_run(&s);
     for (int i = 0; i < 3; i++)
-        expect(i, trncclInvalidArgument, "rank 1 was given twice: by host ");
+        expect(i, trncclInvalidUsage, "rank 1 was given twice: by host ");
 }
 
 static void open_idsInOtherOrder_isRefused(void **state)
@@ -242,7 +242,7 @@ static void open_idsInOtherOrder_isRefused(void **state)
     int refused = 0;
     for (int i = 0; i < 4; i++) {
         const struct rank_thread *t = i < 2 ? &s.rank[i] : &swapped.rank[i];
-        assert_int_equal(t->rc, trncclInvalidArgument);
+        assert_int_equal(t->rc, trncclInvalidUsage);
         refused += strstr(t->text, "disagree about the") != NULL;
     }
     assert_int_equal(refused, 4);
@@ -265,7 +265,7 @@ static void open_idInUse_isRefusedAndHarmsNobody(void **state)
                                  .deadline_ns = clock_deadline_ns(5000)};
     assert_int_equal(boot_open(&args[0], &b[0]), trncclSuccess);
     args[1] = args[0];
-    assert_int_equal(boot_open(&args[1], &b[1]), trncclInvalidArgument);
+    assert_int_equal(boot_open(&args[1], &b[1]), trncclInvalidUsage);
     assert_non_null(strstr(error_text(), "in use or used up"));
     uint8_t mine[40], all[80];
     for (size_t i = 0; i < 40; i++)
@@ -481,6 +481,13 @@ static void oob_callback_isUsedInsteadOfIds(void **state)
     expect(0, trncclInvalidUsage, "rank 1 gives 0 bytes to exchange 0 of 3 ranks");
     ranks_init(&s, 2, 0);
     s.rank[0].rank = 1;
+    s.exchanges = 0;
+    run_oob(2);
+    expect(1, trncclInvalidUsage, "rank 1 was given twice");
+    expect(1, trncclInvalidUsage, "places 0 and 1");
+    ranks_init(&s, 2, 0);
+    s.rank[0].rank = 1;
+    s.rank[1].rank = 0;
     s.exchanges = 0;
     run_oob(2);
     expect(1, trncclInvalidArgument, "the line of rank 1 in place 0");
