@@ -16,6 +16,8 @@ libtrnccl_core_la_SOURCES += \
 	src/host.c \
 	src/host.h \
 	src/host_memory.c \
+	src/record.c \
+	src/record.h \
 	src/stream.c \
 	src/stream.h
 

@@ -58,7 +58,8 @@ struct trncclComm {
     struct exec_run run;      /* the collective in progress */
     char *scratch;            /* TMP, owned */
     size_t scratch_nbytes;
-    uint64_t seq; /* collectives started */
+    uint64_t seq;     /* collectives started */
+    uint64_t history; /* hash of them all */
     const char *last_algo;
 
     /* Calls run in the order of their tickets, whichever stream they are on. */

@@ -16,14 +16,15 @@
 #define SEGMENT_RECORDS 16
 #define SEGMENT_LINE 64
 
-/* What a rank is doing: one entry of its flight recorder. Written by its owner, read by
- * peers that wait for it; `seq` is stored last (0: never used). */
+/* What a rank is doing: one entry of its flight record. Written by its owner, read by
+ * peers; record.h says how. */
 struct segment_record {
-    _Atomic uint64_t seq; /* number of the collective, from 1 */
-    uint64_t count;
-    uint32_t sig;
-    uint8_t coll, type, op, v;
-    int32_t root;
+    _Atomic uint64_t mark; /* number of the collective, from 1 (its low half), then a hash
+                              of all up to it; stored last; 0: never used */
+    _Atomic uint64_t count;
+    _Atomic uint32_t sig;
+    _Atomic int32_t root;
+    _Atomic uint32_t what; /* collective, type, operation, v: a byte each */
 };
 
 struct segment_rank {

@@ -33,3 +33,7 @@ tests_api_test_api_memory_LDADD = $(API_TEST_LIBS)
 check_PROGRAMS += tests/api/test_api_streams
 tests_api_test_api_streams_SOURCES = tests/api/test_api_streams.c $(api_team)
 tests_api_test_api_streams_LDADD = $(API_TEST_LIBS)
+
+check_PROGRAMS += tests/api/test_api_unseen
+tests_api_test_api_unseen_SOURCES = tests/api/test_api_unseen.c $(api_team)
+tests_api_test_api_unseen_LDADD = $(API_TEST_LIBS)
