@@ -198,10 +198,11 @@ TRNCCL_API trncclResult_t trncclCommInitRankScalable(trncclComm_t *comm, int nra
                                                      trncclUniqueId *ids,
                                                      trncclConfig_t *config);
 /* Completes queued calls; after it only trncclCommDestroy is allowed, which says goodbye
- * to the other ranks. */
+ * to the other ranks. trncclInvalidUsage if ranks have disagreed and no call noticed. */
 TRNCCL_API trncclResult_t trncclCommFinalize(trncclComm_t comm);
-/* Frees the handle; finalizes first if that was not done. Waits for creation in the
- * background to end; trncclCommAbort before makes that end at once. */
+/* Frees the handle; finalizes first if that was not done, and frees it also if that finds
+ * that ranks have disagreed. Waits for creation in the background to end; trncclCommAbort
+ * before makes that end at once. */
 TRNCCL_API trncclResult_t trncclCommDestroy(trncclComm_t comm);
 /* Ends all calls of this communicator on this rank with trncclAborted within 100 ms and
  * tells the other ranks. Any thread. The handle must still be given to CommDestroy. */

@@ -8,6 +8,7 @@
 
 #include "comm.h"
 #include "group.h"
+#include "record.h"
 #include "util/settings.h"
 
 trncclResult_t trncclGetVersion(int *version)
@@ -483,6 +484,18 @@ static trncclResult_t check_owner(const char *name, trncclComm_t comm)
                      name, (int)getpid(), comm->pid);
 }
 
+/* The last look: ranks can disagree in a collective in which each only sends. Nothing to
+ * say if the communicator has ended badly before, or if this has been said. */
+static trncclResult_t check_agreement(struct trncclComm *c)
+{
+    if (!atomic_load(&c->ready) || atomic_load(&c->aborted) ||
+        atomic_load(&c->host->fault) || c->disagreed)
+        return trncclSuccess;
+    trncclResult_t result = record_compare_all(c);
+    c->disagreed = result != trncclSuccess;
+    return result;
+}
+
 trncclResult_t trncclCommFinalize(trncclComm_t comm)
 {
     TRY(check_owner("trncclCommFinalize", comm));
@@ -493,6 +506,8 @@ trncclResult_t trncclCommFinalize(trncclComm_t comm)
                                          comm->rank));
     settle(comm);
     trncclResult_t result = comm_usable(comm);
+    if (result == trncclSuccess)
+        result = check_agreement(comm);
     comm->finalized = true;
     return comm_note(comm, result);
 }
@@ -501,8 +516,9 @@ trncclResult_t trncclCommDestroy(trncclComm_t comm)
 {
     TRY(check_owner("trncclCommDestroy", comm));
     settle(comm);
+    trncclResult_t result = check_agreement(comm);
     comm_free(comm);
-    return trncclSuccess;
+    return result;
 }
 
 trncclResult_t trncclCommAbort(trncclComm_t comm)

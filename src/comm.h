@@ -79,6 +79,7 @@ struct trncclComm {
     pthread_t creator;       /* when created in the background */
     bool has_creator;
     bool finalized;
+    bool disagreed; /* found, and said, by trncclCommFinalize */
     pthread_mutex_t error_lock;
     char error_text[ERROR_TEXT_BYTES];
 };
