@@ -561,14 +561,14 @@ static trncclResult_t split_exchange(trncclComm_t comm, int color, int key,
                                      int *leader, int *rank, int *size)
 {
     struct split_choice mine = {color, key};
-    TRY(comm_allgather(comm, &mine, choices, sizeof mine));
+    TRY(comm_allgather(comm, COMM_SPLIT_CHOICES, &mine, choices, sizeof mine));
     split_place(choices, comm->nranks, comm->rank, rank, size, leader);
     trncclUniqueId id;
     memset(&id, 0, sizeof id);
     trncclResult_t made = trncclSuccess;
     if (color != TRNCCL_SPLIT_NOCOLOR && *leader == comm->rank)
         made = trncclGetUniqueId(&id);
-    TRY(comm_allgather(comm, &id, ids, sizeof id));
+    TRY(comm_allgather(comm, COMM_SPLIT_IDS, &id, ids, sizeof id));
     return made;
 }
 

@@ -110,7 +110,8 @@ trncclResult_t trncclCommWindowRegister(trncclComm_t comm, void *buff, size_t nb
     if (!all)
         return comm_note(comm, error_set(trncclSystemError, "out of memory for %d ranks",
                                          comm->nranks));
-    trncclResult_t result = comm_allgather(comm, &mine, all, sizeof mine);
+    trncclResult_t result =
+        comm_allgather(comm, COMM_WINDOW_SIZES, &mine, all, sizeof mine);
     for (int r = 0; r < comm->nranks && result == trncclSuccess; r++)
         if (all[r] != nbytes)
             result = error_set(

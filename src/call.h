@@ -14,6 +14,7 @@ struct call {
     struct trncclComm *comm;
     enum call_kind kind;
     enum sched_coll coll;
+    enum comm_exchange exchange;
     const char *name; /* "trncclAllReduce", for messages */
     bool v;
     const void *send;

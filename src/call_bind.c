@@ -11,7 +11,7 @@
 struct call_key {
     uint64_t count;
     int32_t root;
-    uint8_t kind, coll, type, op, inplace, zero[3];
+    uint8_t kind, coll, type, op, inplace, exchange, zero[2];
 };
 
 struct call_entry {
@@ -55,7 +55,8 @@ static inline struct call_key call_key(const struct call *c)
                              .coll = (uint8_t)c->coll,
                              .type = (uint8_t)c->type,
                              .op = (uint8_t)c->op,
-                             .inplace = c->inplace};
+                             .inplace = c->inplace,
+                             .exchange = (uint8_t)c->exchange};
 }
 
 /* ---- shapes ---- */
@@ -90,7 +91,8 @@ static inline bool call_inplace(const struct call *c)
 static uint32_t call_sig(const struct call *c)
 {
     uint64_t h = call_mix((uint64_t)c->coll << 40 | (uint64_t)c->type << 32 |
-                          (uint64_t)(uint8_t)c->op << 48 | (uint32_t)c->root);
+                          (uint64_t)(uint8_t)c->op << 48 | (uint64_t)c->exchange << 56 |
+                          (uint32_t)c->root);
     if (c->kind != CALL_COLLECTIVE)
         /* Both ends of a pair must agree, so neither its peer nor its direction counts.
          */

@@ -15,6 +15,7 @@ static void describe_call(char *text, size_t nbytes, const struct call *c)
                        .type = (int)c->type,
                        .op = c->op,
                        .v = c->v,
+                       .exchange = (int)c->exchange,
                        .root = c->root};
     if (c->kind == CALL_COLLECTIVE) {
         record_describe(text, nbytes, &r);

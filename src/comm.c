@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "group.h"
 #include "transports/cma.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -434,8 +435,34 @@ trncclResult_t comm_conn(struct trncclComm *c, int peer, int channel, bool outgo
     return trncclSuccess;
 }
 
-trncclResult_t comm_allgather(struct trncclComm *c, const void *mine, void *all,
-                              size_t nbytes)
+/* ---- exchanges ---- */
+
+const char *comm_exchange_name(enum comm_exchange exchange)
 {
-    return trncclAllGather(mine, all, nbytes, trncclUint8, c, NULL);
+    switch (exchange) {
+    case COMM_SPLIT_CHOICES:
+    case COMM_SPLIT_IDS:
+        return "trncclCommSplit";
+    case COMM_WINDOW_SIZES:
+        return "trncclCommWindowRegister";
+    case COMM_NO_EXCHANGE:
+        break;
+    }
+    return "unknown";
+}
+
+trncclResult_t comm_allgather(struct trncclComm *c, enum comm_exchange exchange,
+                              const void *mine, void *all, size_t nbytes)
+{
+    struct call call = {.comm = c,
+                        .kind = CALL_COLLECTIVE,
+                        .coll = SCHED_ALL_GATHER,
+                        .exchange = exchange,
+                        .name = comm_exchange_name(exchange),
+                        .send = mine,
+                        .recv = all,
+                        .count = nbytes,
+                        .type = trncclUint8,
+                        .op = COMBINE_COPY};
+    return group_submit(&call, NULL);
 }

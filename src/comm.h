@@ -127,8 +127,18 @@ trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result);
 /* The connection to or from a peer; an exec_connect_fn with context the communicator. */
 trncclResult_t comm_conn(struct trncclComm *c, int peer, int channel, bool outgoing,
                          struct transport_conn **out);
-/* Gathers nbytes of every rank over the communicator itself (blocking). */
-trncclResult_t comm_allgather(struct trncclComm *c, const void *mine, void *all,
-                              size_t nbytes);
+/* What the library exchanges over a communicator itself. Such a call has a signature and
+ * a name of its own, so it never meets one of the caller's. */
+enum comm_exchange {
+    COMM_NO_EXCHANGE, /* the caller's */
+    COMM_SPLIT_CHOICES,
+    COMM_SPLIT_IDS,
+    COMM_WINDOW_SIZES,
+};
+/* The public function it is part of. */
+const char *comm_exchange_name(enum comm_exchange exchange);
+/* Gathers nbytes of every rank (blocking). */
+trncclResult_t comm_allgather(struct trncclComm *c, enum comm_exchange exchange,
+                              const void *mine, void *all, size_t nbytes);
 
 #endif

@@ -18,7 +18,8 @@ bool record_read(const struct segment_rank *page, uint64_t seq, struct record *o
                            .coll = (int)(what & 0xff),
                            .type = (int)(what >> 8 & 0xff),
                            .op = (int)(what >> 16 & 0xff),
-                           .v = (int)(what >> 24),
+                           .v = (int)(what >> 24 & 1),
+                           .exchange = (int)(what >> 25),
                            .root = atomic_load_explicit(&r->root, memory_order_relaxed)};
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&r->mark, memory_order_relaxed) == mark;
@@ -31,6 +32,10 @@ static const char *known(const char *name)
 
 void record_describe(char *text, size_t nbytes, const struct record *r)
 {
+    if (r->exchange) {
+        snprintf(text, nbytes, "an exchange of %s", comm_exchange_name(r->exchange));
+        return;
+    }
     size_t n = (size_t)snprintf(text, nbytes, "%s%s of %llu %s",
                                 sched_coll_name((enum sched_coll)r->coll),
                                 r->v ? "_v" : "", (unsigned long long)r->count,
@@ -53,7 +58,7 @@ static void differences(char *text, size_t nbytes, const struct record *a,
                         const struct record *b)
 {
     text[0] = 0;
-    if (a->coll != b->coll || a->v != b->v)
+    if (a->coll != b->coll || a->v != b->v || a->exchange != b->exchange)
         append(text, nbytes, "operation");
     if (a->count != b->count)
         append(text, nbytes, "count");

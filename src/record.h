@@ -13,7 +13,7 @@
 struct record {
     uint64_t seq, count;
     uint32_t sig, history;
-    int coll, type, op, v, root;
+    int coll, type, op, v, exchange, root;
 };
 
 /* A record's seq (the low half of it) and history in one word. */
@@ -34,7 +34,8 @@ static inline uint32_t record_write(const struct call *c)
     atomic_store_explicit(&r->root, c->root, memory_order_relaxed);
     atomic_store_explicit(&r->what,
                           (uint32_t)c->coll | (uint32_t)c->type << 8 |
-                              (uint32_t)c->op << 16 | (uint32_t)c->v << 24,
+                              (uint32_t)c->op << 16 | (uint32_t)c->v << 24 |
+                              (uint32_t)c->exchange << 25,
                           memory_order_relaxed);
     /* Pairs with the load in record_read: the record is complete. */
     atomic_store_explicit(&r->mark, record_mark(c->seq, (uint32_t)comm->history),

@@ -24,7 +24,7 @@ struct segment_record {
     _Atomic uint64_t count;
     _Atomic uint32_t sig;
     _Atomic int32_t root;
-    _Atomic uint32_t what; /* collective, type, operation, v: a byte each */
+    _Atomic uint32_t what; /* collective, type, operation: a byte each; v and exchange */
 };
 
 struct segment_rank {

@@ -84,6 +84,19 @@ QUARREL(pairs)
     return trncclPermute(in, out, 8, trncclInt32, odd ? other : one, odd ? 1 : 2, r->comm,
                          NULL);
 }
+/* The library's own exchange is an all-gather of 8 bytes. */
+QUARREL(split)
+{
+    trncclComm_t part = NULL;
+    return odd ? trncclAllGather(in, out, 8, trncclUint8, r->comm, NULL)
+               : trncclCommSplit(r->comm, 0, 0, &part, NULL);
+}
+QUARREL(window)
+{
+    trncclWindow_t win;
+    return odd ? trncclAllGather(in, out, 8, trncclUint8, r->comm, NULL)
+               : trncclCommWindowRegister(r->comm, in, 64, &win, TRNCCL_WIN_DEFAULT);
+}
 QUARREL(sent_count)
 {
     if (r->rank > 1)
@@ -103,6 +116,8 @@ static const struct quarrel quarrels[] = {
     {"order of calls", "operation", order},
     {"counts of a v-form", "count", counts_of_v},
     {"pairs of a permute", "pairs", pairs},
+    {"split", "exchange of trncclCommSplit", split},
+    {"window", "exchange of trncclCommWindowRegister", window},
     {"count of a receive", NULL, sent_count},
 };
 #define NQUARRELS (int)(sizeof quarrels / sizeof quarrels[0])
