@@ -7,6 +7,8 @@
 
 /* A peer may be just about to write its record; after this long it is compared. */
 #define COMPARE_AFTER_NS 1000000
+/* Room for a cause inside a sentence about it. */
+#define CAUSE_BYTES (ERROR_TEXT_BYTES - 300)
 
 static void describe_call(char *text, size_t nbytes, const struct call *c)
 {
@@ -26,13 +28,19 @@ static void describe_call(char *text, size_t nbytes, const struct call *c)
              combine_type_name(c->type), c->kind == CALL_SEND ? "to" : "from", c->root);
 }
 
+static trncclResult_t transfer_failed(const struct exec_blocked *b)
+{
+    char cause[CAUSE_BYTES];
+    return error_set(b->conn->error, "%s rank %d failed: %s", b->what, b->conn->peer,
+                     error_cut(cause, sizeof cause, error_text()));
+}
+
 /* The transport refused a message, or failed. */
 static trncclResult_t conn_failed(const struct call *c, const struct exec_blocked *b)
 {
     int peer = b->conn->peer;
     if (b->conn->error != trncclInvalidUsage)
-        return error_set(b->conn->error, "%s rank %d failed: %.700s", b->what, peer,
-                         error_text());
+        return transfer_failed(b);
     TRY(record_compare(c->comm, peer));
     char text[160];
     describe_call(text, sizeof text, c);
@@ -131,10 +139,11 @@ trncclResult_t call_check(void *context, const struct exec_run *run, uint64_t wa
     if (b.peer >= 0 && waited_ns > COMPARE_AFTER_NS)
         TRY(record_compare(comm, b.peer));
     if (atomic_load_explicit(&comm->host->fault, memory_order_acquire)) {
-        char text[160];
+        char text[160], cause[CAUSE_BYTES];
         describe_call(text, sizeof text, c);
         return error_set((trncclResult_t)atomic_load(&comm->host->fault),
-                         "%.700s (while rank %d was in %s #%llu)", comm->host->fault_text,
+                         "%s (while rank %d was in %s #%llu)",
+                         error_cut(cause, sizeof cause, comm->host->fault_text),
                          comm->rank, text, (unsigned long long)c->seq);
     }
     if (b.peer >= 0 && waited_ns > COMPARE_AFTER_NS &&

@@ -340,7 +340,7 @@ static trncclResult_t agree(struct trncclComm *c, const struct host_hello *hello
     snprintf(text, sizeof text, "%s", error_text());
     struct verdict mine = {.result = (int32_t)result};
     if (result != trncclSuccess)
-        snprintf(mine.text, sizeof mine.text, "%.299s", text);
+        error_cut(mine.text, sizeof mine.text, text);
     else
         mine.reads_all = reads_all(c, hellos);
     struct verdict *all = calloc((size_t)c->nranks, sizeof *all);

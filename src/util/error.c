@@ -25,6 +25,30 @@ static const struct {
     [trncclAborted] = {"trncclAborted", "the communicator was aborted"},
 };
 
+#define CUT_WORD_BYTES 40 /* a word longer than this is cut itself */
+
+/* Where to cut a text of which only n bytes may stay. */
+static size_t cut_at(const char *text, size_t n)
+{
+    for (size_t i = n; i > 0 && n - i < CUT_WORD_BYTES; i--)
+        if (text[i] == ' ')
+            return i + 1;
+    return n;
+}
+
+char *error_cut(char *out, size_t nbytes, const char *text)
+{
+    size_t n = strnlen(text, nbytes);
+    if (n == nbytes) {
+        n = cut_at(text, nbytes - 4);
+        memmove(out, text, n);
+        memcpy(out + n, "...", 4);
+    } else {
+        memmove(out, text, n + 1);
+    }
+    return out;
+}
+
 /* The arguments may point into the old sentence ("%s: %s", name, error_text()), so the
  * new one is made beside it. */
 static void error_store(trncclResult_t result, int err, const char *format, va_list args)
@@ -40,7 +64,7 @@ static void error_store(trncclResult_t result, int err, const char *format, va_l
         used += n < 0 ? 0 : (size_t)n;
     }
     if (used >= sizeof text)
-        memcpy(text + sizeof text - 4, "...", 4);
+        memcpy(text + cut_at(text, sizeof text - 4), "...", 4);
     memcpy(error_sentence, text, sizeof error_sentence);
     log_info("error", "%s: %s", error_name(result), error_sentence);
 }

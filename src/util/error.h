@@ -25,6 +25,9 @@ trncclResult_t error_set(trncclResult_t result, const char *format, ...)
 /* The same, followed by ": " and the text of errno value `err`. */
 trncclResult_t error_set_errno(trncclResult_t result, int err, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
+/* Copies a text into room for nbytes; one that does not fit ends behind a word, with
+ * "...". Returns out. */
+char *error_cut(char *out, size_t nbytes, const char *text);
 /* This thread's sentence; "" if nothing went wrong yet. Valid until the next error_set.
  */
 const char *error_text(void);

@@ -16,7 +16,7 @@
 #include "util/log.h"
 #include "watch/links_internal.h"
 
-#define REASON_MAX 200     /* of links_abort */
+#define REASON_MAX (LINKS_MESSAGE_MAX - 1) /* of links_abort */
 #define SEND_WAIT_MS 10000 /* for a peer that does not read though it was asked */
 #define POLL_MS 20         /* most time between two looks at the abort flag */
 
@@ -407,10 +407,11 @@ void links_abort(struct links *l, const char *reason)
     if (!l || getpid() != l->owner || atomic_exchange(&l->aborted, 1) ||
         !atomic_load(&l->running))
         return;
-    size_t n = reason ? strnlen(reason, REASON_MAX) : 0;
+    char text[REASON_MAX + 1];
+    size_t n = strlen(error_cut(text, sizeof(text), reason ? reason : ""));
     for (int i = 0; i < l->nprocesses; i++)
         if (i != l->mine)
-            (void)links_frame_write(l->peer[i].fd[LINKS_WATCH], LINKS_ABORT, reason, n);
+            (void)links_frame_write(l->peer[i].fd[LINKS_WATCH], LINKS_ABORT, text, n);
 }
 
 pid_t links_pid(const struct links *l, int process)

@@ -56,7 +56,8 @@ trncclResult_t links_recv(struct links *l, int process, void *message, size_t *n
                           int *fd, uint64_t deadline_ns);
 /* Whether a whole message of that process is there to receive. */
 bool links_pending(const struct links *l, int process);
-/* Tells every other process that this one has given up, with a reason (<= 200 bytes).
+/* Tells every other process that this one has given up, with a reason, which is cut
+ * behind a word if it is longer than 255 bytes.
  * Never blocks; any thread. */
 void links_abort(struct links *l, const char *reason);
 pid_t links_pid(const struct links *l, int process);

@@ -38,6 +38,43 @@ static void set_of_a_long_sentence_is_cut_visibly(void **state)
     assert_string_equal(error_text() + ERROR_TEXT_BYTES - 5, "x...");
 }
 
+static void cut_of_a_text_that_fits_copies_it(void **state)
+{
+    (void)state;
+    char room[12];
+    assert_string_equal(error_cut(room, sizeof room, "rank 3 died"), "rank 3 died");
+    assert_string_equal(error_cut(room, sizeof room, ""), "");
+}
+
+static void cut_of_a_longer_text_ends_behind_a_word(void **state)
+{
+    (void)state;
+    char room[24], long_word[200];
+    /* 20 bytes and the dots would fit, but the word "channel" would not be whole. */
+    assert_string_equal(error_cut(room, sizeof room, "rank 3 waits (channel 0)"),
+                        "rank 3 waits ...");
+    assert_string_equal(error_cut(room, sizeof room, "rank 3 waits for room to send"),
+                        "rank 3 waits for ...");
+    memset(long_word, 'x', sizeof long_word - 1);
+    long_word[sizeof long_word - 1] = 0;
+    char half[101];
+    error_cut(half, sizeof half, long_word);
+    assert_int_equal(strlen(half), 100);
+    assert_string_equal(half + 96, "x...");
+}
+
+static void set_of_a_long_sentence_is_cut_behind_a_word(void **state)
+{
+    (void)state;
+    char text[2 * ERROR_TEXT_BYTES] = "";
+    while (strlen(text) < ERROR_TEXT_BYTES)
+        strcat(text, "channel ");
+    (void)error_set(trncclInternalError, "%s", text);
+    const char *end = strstr(error_text(), "...");
+    assert_non_null(end);
+    assert_memory_equal(end - 8, "channel ...", 12);
+}
+
 static void set_errno_appends_the_cause_and_keeps_errno(void **state)
 {
     (void)state;
@@ -105,6 +142,9 @@ int main(void)
         cmocka_unit_test(set_with_format_stores_the_sentence),
         cmocka_unit_test(set_from_its_own_text_keeps_it),
         cmocka_unit_test(set_of_a_long_sentence_is_cut_visibly),
+        cmocka_unit_test(cut_of_a_text_that_fits_copies_it),
+        cmocka_unit_test(cut_of_a_longer_text_ends_behind_a_word),
+        cmocka_unit_test(set_of_a_long_sentence_is_cut_behind_a_word),
         cmocka_unit_test(set_errno_appends_the_cause_and_keeps_errno),
         cmocka_unit_test(text_of_another_thread_is_separate),
         cmocka_unit_test(name_of_every_result_is_its_identifier),
