@@ -28,6 +28,15 @@ static void describe_call(char *text, size_t nbytes, const struct call *c)
              combine_type_name(c->type), c->kind == CALL_SEND ? "to" : "from", c->root);
 }
 
+/* The same with its number, which only collectives have. */
+static void describe_numbered(char *text, size_t nbytes, const struct call *c)
+{
+    describe_call(text, nbytes, c);
+    size_t n = strlen(text);
+    if (c->kind == CALL_COLLECTIVE)
+        snprintf(text + n, nbytes - n, " #%llu", (unsigned long long)c->seq);
+}
+
 static trncclResult_t transfer_failed(const struct exec_blocked *b)
 {
     char cause[CAUSE_BYTES];
@@ -108,20 +117,18 @@ static int laggard(const struct call *c, int peer)
 static trncclResult_t timed_out(const struct call *c, const struct exec_blocked *b)
 {
     TRY(record_compare_all(c->comm));
-    char text[160], number[32] = "", seen[260] = "";
-    describe_call(text, sizeof text, c);
-    if (c->kind == CALL_COLLECTIVE)
-        snprintf(number, sizeof number, " #%llu", (unsigned long long)c->seq);
+    char text[192], seen[260] = "";
+    describe_numbered(text, sizeof text, c);
     if (b->peer < 0)
-        return error_set(trncclTimeout, "%s%s made no progress for %d ms on rank %d",
-                         text, number, c->comm->timeout_ms, c->comm->rank);
+        return error_set(trncclTimeout, "%s made no progress for %d ms on rank %d", text,
+                         c->comm->timeout_ms, c->comm->rank);
     int late = laggard(c, b->peer);
     last_seen(seen, sizeof seen, c, late);
     /* The laggard comes first: others are told only the beginning. */
     return error_set(trncclTimeout,
-                     "%s%s made no progress for %d ms: rank %d (host %s, pid %d) %s; "
+                     "%s made no progress for %d ms: rank %d (host %s, pid %d) %s; "
                      "rank %d waits for %s rank %d (channel %d, step %d, round %d)",
-                     text, number, c->comm->timeout_ms, late, c->comm->host->hostname,
+                     text, c->comm->timeout_ms, late, c->comm->host->hostname,
                      c->comm->places[late].pid, seen, c->comm->rank, b->what, b->peer,
                      b->channel, b->step, b->round);
 }
@@ -139,12 +146,12 @@ trncclResult_t call_check(void *context, const struct exec_run *run, uint64_t wa
     if (b.peer >= 0 && waited_ns > COMPARE_AFTER_NS)
         TRY(record_compare(comm, b.peer));
     if (atomic_load_explicit(&comm->host->fault, memory_order_acquire)) {
-        char text[160], cause[CAUSE_BYTES];
-        describe_call(text, sizeof text, c);
+        char text[192], cause[CAUSE_BYTES];
+        describe_numbered(text, sizeof text, c);
         return error_set((trncclResult_t)atomic_load(&comm->host->fault),
-                         "%s (while rank %d was in %s #%llu)",
+                         "%s (while rank %d was in %s)",
                          error_cut(cause, sizeof cause, comm->host->fault_text),
-                         comm->rank, text, (unsigned long long)c->seq);
+                         comm->rank, text);
     }
     if (b.peer >= 0 && waited_ns > COMPARE_AFTER_NS &&
         atomic_load(&record_page(comm, b.peer)->left)) {

@@ -32,14 +32,19 @@ static const char *known(const char *name)
 
 void record_describe(char *text, size_t nbytes, const struct record *r)
 {
-    if (r->exchange) {
-        snprintf(text, nbytes, "an exchange of %s", comm_exchange_name(r->exchange));
-        return;
-    }
-    size_t n = (size_t)snprintf(text, nbytes, "%s%s of %llu %s",
-                                sched_coll_name((enum sched_coll)r->coll),
-                                r->v ? "_v" : "", (unsigned long long)r->count,
-                                known(combine_type_name((trncclDataType_t)r->type)));
+    const char *name = sched_coll_name((enum sched_coll)r->coll);
+    const char *type = known(combine_type_name((trncclDataType_t)r->type));
+    size_t n;
+    if (r->exchange)
+        n = (size_t)snprintf(text, nbytes, "an exchange of %s",
+                             comm_exchange_name(r->exchange));
+    else if (r->coll == SCHED_BARRIER)
+        n = (size_t)snprintf(text, nbytes, "%s", name);
+    else if (r->v) /* each rank has a count of its own */
+        n = (size_t)snprintf(text, nbytes, "%s_v of %s", name, type);
+    else
+        n = (size_t)snprintf(text, nbytes, "%s of %llu %s", name,
+                             (unsigned long long)r->count, type);
     if (n < nbytes && r->op != COMBINE_COPY)
         n +=
             (size_t)snprintf(text + n, nbytes - n, ", %s", known(combine_op_name(r->op)));
@@ -58,9 +63,11 @@ static void differences(char *text, size_t nbytes, const struct record *a,
                         const struct record *b)
 {
     text[0] = 0;
-    if (a->coll != b->coll || a->v != b->v || a->exchange != b->exchange)
-        append(text, nbytes, "operation");
-    if (a->count != b->count)
+    if (a->coll != b->coll || a->v != b->v || a->exchange != b->exchange) {
+        append(text, nbytes, "operation"); /* whose arguments cannot be compared */
+        return;
+    }
+    if (!a->v && a->count != b->count)
         append(text, nbytes, "count");
     if (a->type != b->type)
         append(text, nbytes, "type");
@@ -69,7 +76,7 @@ static void differences(char *text, size_t nbytes, const struct record *a,
     if (a->root != b->root)
         append(text, nbytes, "root");
     if (!text[0])
-        append(text, nbytes, "counts of the ranks or pairs");
+        append(text, nbytes, a->v ? "the counts of the ranks" : "pairs");
 }
 
 static trncclResult_t mismatch(const struct trncclComm *c, int peer,

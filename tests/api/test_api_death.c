@@ -124,6 +124,8 @@ static void survive(struct rank *r)
         break;
     }
     rank_note(r, result);
+    /* Collectives have numbers, messages have not. */
+    CHECK(r, p->scene != SENDING || !strchr(r->seat->text, '#'));
     if (r->rank == p->victim)
         rank_fail(r, __FILE__, __LINE__, "outlived its own death");
     call_again_and_leave(r);
