@@ -442,9 +442,10 @@ static size_t *copy_vector(size_t *to, const size_t *counts, const size_t *displ
     return to + 2 * n;
 }
 
+/* what: "send" or "recv"; name: the argument that holds the counts. */
 static trncclResult_t check_vector(const struct call *c, const char *what,
-                                   const size_t *counts, const size_t *displs,
-                                   const void *buffer)
+                                   const char *name, const size_t *counts,
+                                   const size_t *displs, const void *buffer)
 {
     size_t size = combine_type_nbytes(c->type), total = 0, end, nbytes;
     for (int i = 0; counts && i < c->comm->nranks; i++) {
@@ -452,9 +453,9 @@ static trncclResult_t check_vector(const struct call *c, const char *what,
             __builtin_mul_overflow(end, size, &nbytes) || nbytes > PTRDIFF_MAX ||
             __builtin_add_overflow(total, counts[i], &total))
             return error_set(trncclInvalidArgument,
-                             "%s: %s counts[%d] is %zu at displacement %zu: beyond the "
+                             "%s: %s[%d] is %zu at displacement %zu: beyond the "
                              "address space",
-                             c->name, what, i, counts[i], displs[i]);
+                             c->name, name, i, counts[i], displs[i]);
     }
     if (total && !buffer)
         return error_set(trncclInvalidArgument,
@@ -528,8 +529,9 @@ static trncclResult_t vectors_check(struct call *c, const struct vectors *v,
                          n);
     at = copy_vector(at, v->scounts, v->sdispls, n, &c->scounts, &c->sdispls);
     copy_vector(at, v->rcounts, v->rdispls, n, &c->rcounts, &c->rdispls);
-    TRY(check_vector(c, "send", c->scounts, c->sdispls, c->send));
-    TRY(check_vector(c, "recv", c->rcounts, c->rdispls, c->recv));
+    const char *sname = c->coll == SCHED_REDUCE_SCATTER ? "recvcounts" : "sendcounts";
+    TRY(check_vector(c, "send", sname, c->scounts, c->sdispls, c->send));
+    TRY(check_vector(c, "recv", "recvcounts", c->rcounts, c->rdispls, c->recv));
     return check_vectors_overlap(c);
 }
 

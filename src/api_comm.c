@@ -169,6 +169,18 @@ struct init {
     bool blocking;
 };
 
+static trncclResult_t check_ids(const char *name, int nranks, int nids,
+                                const trncclUniqueId *ids)
+{
+    if (nids < 1 || nids > nranks)
+        return error_set(trncclInvalidArgument,
+                         "%s: nids is %d, expected 1 to %d (nranks)", name, nids, nranks);
+    if (!ids)
+        return error_set(trncclInvalidArgument, "%s: ids is NULL, expected %d unique ids",
+                         name, nids);
+    return trncclSuccess;
+}
+
 /* Checks the arguments of creation and merges config and environment. */
 static trncclResult_t init_check(const char *name, trncclComm_t *comm, int nranks,
                                  int rank, int nids, const trncclUniqueId *ids,
@@ -185,10 +197,8 @@ static trncclResult_t init_check(const char *name, trncclComm_t *comm, int nrank
     if (rank < 0 || rank >= nranks)
         return error_set(trncclInvalidArgument, "%s: rank is %d, expected 0 to %d", name,
                          rank, nranks - 1);
-    if (!config.oobAllgather && (nids < 1 || nids > nranks || !ids))
-        return error_set(trncclInvalidArgument,
-                         "%s: %d unique ids at %p, expected 1 to %d of them", name, nids,
-                         (const void *)ids, nranks);
+    if (!config.oobAllgather)
+        TRY(check_ids(name, nranks, nids, ids));
     out->blocking = config.blocking != 0;
     out->args = (struct comm_args){
         .nranks = nranks,
@@ -576,13 +586,14 @@ trncclResult_t trncclCommSplit(trncclComm_t comm, int color, int key,
                                trncclComm_t *newcomm, trncclConfig_t *config)
 {
     TRY(check_handle("trncclCommSplit", comm));
-    if (!newcomm || (color < 0 && color != TRNCCL_SPLIT_NOCOLOR))
-        return comm_note(comm,
-                         error_set(trncclInvalidArgument,
-                                   "trncclCommSplit: newcomm is %p and color is %d, "
-                                   "expected a pointer and 0 or more "
-                                   "(or TRNCCL_SPLIT_NOCOLOR)",
-                                   (void *)newcomm, color));
+    if (!newcomm)
+        return comm_note(
+            comm, error_set(trncclInvalidArgument, "trncclCommSplit: newcomm is NULL"));
+    if (color < 0 && color != TRNCCL_SPLIT_NOCOLOR)
+        return comm_note(comm, error_set(trncclInvalidArgument,
+                                         "trncclCommSplit: color is %d, expected 0 or "
+                                         "more, or TRNCCL_SPLIT_NOCOLOR (%d)",
+                                         color, TRNCCL_SPLIT_NOCOLOR));
     if (group_active())
         return comm_note(comm, error_set(trncclInvalidUsage,
                                          "trncclCommSplit cannot be part of a group: it "

@@ -356,12 +356,14 @@ static void bad_counts_of_v_forms_are_refused(void **state)
     REFUSED(trncclAllGatherV(IN, 3, OUT, NULL, NULL, f, comm, NULL), "recvcounts");
     REFUSED(trncclAllGatherV(IN, 2, OUT, counts, NULL, f, comm, NULL), "sendcount", "2",
             "3");
-    REFUSED(trncclAllGatherV(IN, 3, OUT, huge, NULL, f, comm, NULL), "recv", "counts[2]");
-    REFUSED(trncclAllGatherV(IN, 3, OUT, counts, far, f, comm, NULL), "counts[2]");
+    REFUSED(trncclAllGatherV(IN, 3, OUT, huge, NULL, f, comm, NULL), " recvcounts[2]");
+    REFUSED(trncclAllGatherV(IN, 3, OUT, counts, far, f, comm, NULL), " recvcounts[2]");
     REFUSED(trncclReduceScatterV(IN, NULL, NULL, OUT, f, trncclSum, comm, NULL),
             "trncclReduceScatterV", "recvcounts");
     REFUSED(trncclReduceScatterV(IN, huge, NULL, OUT, f, trncclSum, comm, NULL),
-            "counts[2]");
+            " recvcounts[2]");
+    REFUSED(trncclAllToAllV(IN, huge, NULL, OUT, counts, NULL, f, comm, NULL),
+            " sendcounts[2]");
     REFUSED(trncclAllToAllV(IN, NULL, NULL, OUT, counts, NULL, f, comm, NULL),
             "sendcounts", "NULL");
     REFUSED(trncclAllToAllV(IN, counts, NULL, OUT, NULL, NULL, f, comm, NULL),
@@ -541,10 +543,12 @@ static void creation_with_bad_ranks_is_refused(void **state)
                      bad[i].argument, bad[i].value);
     }
     REFUSED_HERE(trncclCommInitRank(NULL, 1, id, 0), "trncclCommInitRank", "comm");
-    REFUSED_HERE(trncclCommInitRankScalable(&c, 2, 0, 0, &id, NULL), "Scalable", "0");
-    REFUSED_HERE(trncclCommInitRankScalable(&c, 2, 0, -1, &id, NULL), "Scalable", "-1");
-    REFUSED_HERE(trncclCommInitRankScalable(&c, 2, 0, 3, &id, NULL), "Scalable", "3");
-    REFUSED_HERE(trncclCommInitRankScalable(&c, 2, 0, 1, NULL, NULL), "Scalable");
+    REFUSED_HERE(trncclCommInitRankScalable(&c, 2, 0, 0, &id, NULL), "Scalable",
+                 "nids is 0", "1 to 2");
+    REFUSED_HERE(trncclCommInitRankScalable(&c, 2, 0, -1, &id, NULL), "nids is -1");
+    REFUSED_HERE(trncclCommInitRankScalable(&c, 2, 0, 3, &id, NULL), "nids is 3");
+    REFUSED_HERE(trncclCommInitRankScalable(&c, 2, 0, 1, NULL, NULL), "Scalable",
+                 "ids is NULL");
     REFUSED_HERE(trncclCommInitAll(NULL, 2, NULL), "trncclCommInitAll", "comms");
     REFUSED_HERE(trncclCommInitAll(&c, 0, NULL), "trncclCommInitAll", "ndev", "0");
     REFUSED_HERE(trncclCommInitAll(&c, -5, NULL), "trncclCommInitAll", "ndev", "-5");
@@ -632,8 +636,8 @@ static void split_with_bad_arguments_is_refused(void **state)
     config.magic++;
     REFUSED_HERE(trncclCommSplit(NULL, 0, 0, &c, NULL), "trncclCommSplit", "comm");
     REFUSED_HERE(trncclCommSplit(untouched, 0, 0, &c, NULL), "trncclCommSplit", "comm");
-    REFUSED(trncclCommSplit(comm, 0, 0, NULL, NULL), "trncclCommSplit", "newcomm");
-    REFUSED(trncclCommSplit(comm, -2, 0, &c, NULL), "trncclCommSplit", "color", "-2");
+    REFUSED(trncclCommSplit(comm, 0, 0, NULL, NULL), "trncclCommSplit: newcomm is NULL");
+    REFUSED(trncclCommSplit(comm, -2, 0, &c, NULL), "trncclCommSplit: color is -2");
     REFUSED(trncclCommSplit(comm, 0, 0, &c, &config), "trncclCommSplit", "config");
     assert_ptr_equal(c, untouched);
 }
