@@ -188,7 +188,7 @@ TRNCCL_API trncclResult_t trncclCommInitRankConfig(trncclComm_t *comm, int nrank
                                                    trncclUniqueId id, int rank,
                                                    trncclConfig_t *config);
 /* All ranks in this process. `comms` has ndev entries; devlist may be NULL (0..ndev-1).
- */
+ * It holds what trncclCommDevice returns, numbers >= 0, which may repeat. */
 TRNCCL_API trncclResult_t trncclCommInitAll(trncclComm_t *comms, int ndev,
                                             const int *devlist);
 /* As InitRankConfig, with the rendezvous spread over nids ids: rank r uses id
@@ -341,7 +341,8 @@ TRNCCL_API trncclResult_t trncclScatterV(const void *sendbuff, const size_t *sen
                                          trncclStream_t stream);
 
 /* Point to point: the k-th send from a to b meets the k-th receive on b from a; counts
- * and types must match. Several that must progress together belong in one group. */
+ * and types must match. One of count 0 to another rank moves nothing and is not counted.
+ * Several that must progress together belong in one group. */
 TRNCCL_API trncclResult_t trncclSend(const void *sendbuff, size_t count,
                                      trncclDataType_t datatype, int peer,
                                      trncclComm_t comm, trncclStream_t stream);

@@ -449,6 +449,11 @@ trncclResult_t trncclCommInitAll(trncclComm_t *comms, int ndev, const int *devli
                          "trncclCommInitAll: ndev is %d, expected 1 to "
                          "%d",
                          ndev, SCHED_MAX_RANKS);
+    for (int r = 0; devlist && r < ndev; r++)
+        if (devlist[r] < 0)
+            return error_set(trncclInvalidArgument,
+                             "trncclCommInitAll: devlist[%d] is %d, expected 0 or more",
+                             r, devlist[r]);
     if (group_active())
         return error_set(trncclInvalidUsage,
                          "trncclCommInitAll inside a group: it is a group of its own");

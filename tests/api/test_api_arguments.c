@@ -553,6 +553,11 @@ static void creation_with_bad_ranks_is_refused(void **state)
     REFUSED_HERE(trncclCommInitAll(&c, 0, NULL), "trncclCommInitAll", "ndev", "0");
     REFUSED_HERE(trncclCommInitAll(&c, -5, NULL), "trncclCommInitAll", "ndev", "-5");
     REFUSED_HERE(trncclCommInitAll(&c, INT_MAX, NULL), "trncclCommInitAll", "ndev");
+    const int devices[] = {7, -1};
+    trncclComm_t two[2] = {c, c};
+    REFUSED_HERE(trncclCommInitAll(two, 2, devices), "trncclCommInitAll", "devlist[1]",
+                 "-1");
+    assert_ptr_equal(two[0], c);
     /* An id that nobody made. */
     REFUSED_HERE(trncclCommInitRank(&c, 2, id, 0), "id");
     memset(&id, 0xa5, sizeof id);

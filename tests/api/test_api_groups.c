@@ -164,6 +164,26 @@ static void only_the_outermost_end_runs_a_group(void **state)
     destroy(c, 2);
 }
 
+static void messages_of_nothing_are_not_counted(void **state)
+{
+    (void)state;
+    const int devices[2] = {5, 5}; /* may repeat */
+    trncclComm_t c[2];
+    int32_t in[3] = {1, 2, 3}, out[3] = {0, 0, 0};
+    int device = 0;
+    OKAY(trncclCommInitAll(c, 2, devices));
+    OKAY(trncclCommDevice(c[1], &device));
+    assert_int_equal(device, 5);
+    OKAY(trncclGroupStart());
+    OKAY(trncclSend(in, 0, trncclInt32, 1, c[0], NULL)); /* has no receive */
+    OKAY(trncclSend(in, 3, trncclInt32, 1, c[0], NULL));
+    OKAY(trncclRecv(out, 3, trncclInt32, 0, c[1], NULL));
+    OKAY(trncclRecv(out, 0, trncclInt8, 0, c[1], NULL)); /* has no send */
+    OKAY(trncclGroupEnd());
+    assert_memory_equal(in, out, sizeof in);
+    destroy(c, 2);
+}
+
 static void an_empty_group_does_nothing(void **state)
 {
     (void)state;
@@ -355,6 +375,7 @@ int main(void)
         cmocka_unit_test(all_pairs_and_collectives_share_a_group),
         cmocka_unit_test(one_thread_drives_several_communicators),
         cmocka_unit_test(only_the_outermost_end_runs_a_group),
+        cmocka_unit_test(messages_of_nothing_are_not_counted),
         cmocka_unit_test(an_empty_group_does_nothing),
         cmocka_unit_test(a_group_with_an_error_runs_nothing_and_says_why),
         cmocka_unit_test(a_group_spans_streams),
