@@ -404,6 +404,8 @@ static trncclResult_t init_any(const char *name, trncclComm_t *comm, int nranks,
     struct init init;
     trncclResult_t result =
         init_check(name, comm, nranks, rank, nids, ids, config, &init);
+    if (result == trncclSuccess)
+        result = transport_check_names(init.args.transport);
     if (result != trncclSuccess)
         return group_refuse(&(struct call){0}, result);
     return group_active() ? pending_add(&init, comm)
@@ -587,6 +589,16 @@ static trncclResult_t split_exchange(trncclComm_t comm, int color, int key,
     return made;
 }
 
+/* A wrong name in the config is not refused here: the others have agreed to the split,
+ * and are told of it when they meet. */
+static trncclResult_t split_create(trncclComm_t *newcomm, int nranks, int rank,
+                                   const trncclUniqueId *id, const trncclConfig_t *config)
+{
+    struct init init;
+    TRY(init_check("trncclCommSplit", newcomm, nranks, rank, 1, id, config, &init));
+    return init_rank(&init.args, init.blocking, newcomm);
+}
+
 trncclResult_t trncclCommSplit(trncclComm_t comm, int color, int key,
                                trncclComm_t *newcomm, trncclConfig_t *config)
 {
@@ -617,8 +629,7 @@ trncclResult_t trncclCommSplit(trncclComm_t comm, int color, int key,
     if (result == trncclSuccess && color == TRNCCL_SPLIT_NOCOLOR)
         *newcomm = NULL;
     else if (result == trncclSuccess)
-        result =
-            init_any("trncclCommSplit", newcomm, size, rank, 1, &ids[leader], config);
+        result = split_create(newcomm, size, rank, &ids[leader], config);
     free(choices);
     free(ids);
     return comm_note(comm, result);

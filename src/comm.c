@@ -134,14 +134,13 @@ static int cores_of_process(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-/* Settings that all ranks must share, as one number: FNV-1a over their texts. */
-static uint32_t settings_digest(const struct comm_args *args)
+/* A setting that all ranks must share: as one number (FNV-1a), and to show. */
+static uint32_t note_setting(const char *value, char *text, size_t nbytes)
 {
-    const char *texts[] = {args->algo, args->transport};
     uint32_t digest = 2166136261u;
-    for (int i = 0; i < 2; i++)
-        for (const char *s = texts[i] ? texts[i] : "-"; *s; s++)
-            digest = (digest ^ (uint8_t)*s) * 16777619u;
+    error_cut(text, nbytes, value ? value : "");
+    for (const char *s = text[0] ? value : "-"; *s; s++)
+        digest = (digest ^ (uint8_t)*s) * 16777619u;
     return digest;
 }
 
@@ -157,8 +156,51 @@ static trncclResult_t say_hello(const struct comm_args *args, struct links **lin
     hello->nslots = 1 << (31 - __builtin_clz((unsigned)settings_int(SETTINGS_SLOTS)));
     hello->slice_nbytes = (uint64_t)settings_int(SETTINGS_SLICE_BYTES);
     hello->lend_nbytes = (uint64_t)settings_int(SETTINGS_LEND_BYTES);
-    hello->settings = settings_digest(args);
+    hello->algo_digest = note_setting(args->algo, hello->algo, sizeof hello->algo);
+    hello->transport_digest =
+        note_setting(args->transport, hello->transport, sizeof hello->transport);
     return links_listen(links, &hello->address);
+}
+
+/* "TRNCCL_SLOTS is 4 and 8", behind those before it. */
+static void apart(char *text, size_t nbytes, const char *what, const char *a,
+                  const char *b)
+{
+    size_t n = strlen(text);
+    snprintf(text + n, nbytes - n, "%s%s is %s and %s", n ? ", " : "", what,
+             *a ? a : "unset", *b ? b : "unset");
+}
+
+static void numbers_apart(char *text, size_t nbytes, const char *what, uint64_t a,
+                          uint64_t b)
+{
+    char as[24], bs[24];
+    snprintf(as, sizeof as, "%llu", (unsigned long long)a);
+    snprintf(bs, sizeof bs, "%llu", (unsigned long long)b);
+    if (a != b)
+        apart(text, nbytes, what, as, bs);
+}
+
+static trncclResult_t compare_settings(const struct host_hello *a,
+                                       const struct host_hello *b, int rank)
+{
+    char what[512] = "";
+    if (a->algo_digest != b->algo_digest)
+        apart(what, sizeof what, "TRNCCL_ALGO or the config's algo", a->algo, b->algo);
+    if (a->transport_digest != b->transport_digest)
+        apart(what, sizeof what, "TRNCCL_TRANSPORT or the config's transport",
+              a->transport, b->transport);
+    numbers_apart(what, sizeof what, "TRNCCL_SLICE_BYTES", a->slice_nbytes,
+                  b->slice_nbytes);
+    numbers_apart(what, sizeof what, "TRNCCL_SLOTS", (uint64_t)a->nslots,
+                  (uint64_t)b->nslots);
+    numbers_apart(what, sizeof what, "TRNCCL_LEND_BYTES", a->lend_nbytes, b->lend_nbytes);
+    if (!what[0])
+        return trncclSuccess;
+    return error_set(trncclInvalidUsage,
+                     "rank 0 (host %s, pid %d) and rank %d (host %s, pid %d) have "
+                     "different settings, which must be the same on all ranks: %s",
+                     a->hostname, a->pid, rank, b->hostname, b->pid, what);
 }
 
 /* What must be the same everywhere, compared with rank 0's. */
@@ -172,15 +214,7 @@ static trncclResult_t compare_hellos(const struct host_hello *all, int nranks)
                 "rank 0 (host %s, pid %d) runs trnccl %u, rank %d (host %s, pid "
                 "%d) runs %u: all ranks must run the same version",
                 a->hostname, a->pid, a->version, r, b->hostname, b->pid, b->version);
-        if (a->nslots != b->nslots || a->slice_nbytes != b->slice_nbytes ||
-            a->lend_nbytes != b->lend_nbytes || a->settings != b->settings)
-            return error_set(
-                trncclInvalidUsage,
-                "rank 0 (host %s, pid %d) and rank %d (host %s, pid %d) have "
-                "different settings: TRNCCL_ALGO, TRNCCL_TRANSPORT, "
-                "TRNCCL_SLICE_BYTES, TRNCCL_SLOTS, TRNCCL_LEND_BYTES and the "
-                "config's algo and transport must be the same on all ranks",
-                a->hostname, a->pid, r, b->hostname, b->pid);
+        TRY(compare_settings(a, b, r));
     }
     return trncclSuccess;
 }
@@ -364,6 +398,12 @@ static trncclResult_t agree(struct trncclComm *c, const struct host_hello *hello
     return result;
 }
 
+static trncclResult_t check_names(const struct comm_args *args)
+{
+    TRY(transport_check_names(args->transport));
+    return plan_check_names(args->algo);
+}
+
 static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *args,
                                 struct boot *boot, uint64_t deadline_ns)
 {
@@ -374,6 +414,10 @@ static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *ar
     trncclResult_t result = say_hello(args, &links, &mine);
     if (result == trncclSuccess)
         result = boot_allgather(boot, &mine, all, sizeof mine);
+    /* Every rank gives its names to the others before it finds that one is wrong, so
+     * none waits for it. */
+    if (result == trncclSuccess)
+        result = check_names(args);
     if (result == trncclSuccess)
         result = compare_hellos(all, c->nranks);
     if (result == trncclSuccess)
@@ -395,7 +439,6 @@ static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *ar
 trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args)
 {
     log_rank_set(c->rank);
-    TRY(transport_check_names(args->transport));
     uint64_t start = clock_now_ns(), deadline = clock_deadline_ns(args->init_timeout_ms);
     struct boot_args b = {.nranks = args->nranks,
                           .rank = args->rank,

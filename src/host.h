@@ -22,7 +22,8 @@ struct host_hello {
     int32_t nranks, rank;
     uint8_t host[16], process[16];
     int32_t pid, ncores, nchannels, nslots;
-    uint32_t settings; /* digest of the settings on which ranks must agree */
+    uint32_t algo_digest, transport_digest; /* of what is forced; all ranks must agree */
+    char algo[64], transport[64];           /* the same for messages, perhaps cut */
     uint64_t slice_nbytes, lend_nbytes;
     uint64_t identity; /* where `process` lies, for others to read; 0: they must not */
     char hostname[64];

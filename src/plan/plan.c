@@ -93,6 +93,12 @@ static trncclResult_t parse_forced(struct plan *p, const char *text)
     return trncclSuccess;
 }
 
+trncclResult_t plan_check_names(const char *algo)
+{
+    struct plan p = {0};
+    return parse_forced(&p, algo);
+}
+
 /* ---- the cache ---- */
 
 trncclResult_t plan_create(const struct plan_args *args, struct plan **out)

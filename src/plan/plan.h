@@ -20,6 +20,8 @@ struct plan_args {
 
 /* trncclInvalidArgument if a forced name does not exist (the text lists the valid ones).
  */
+trncclResult_t plan_check_names(const char *algo);
+/* Fails as plan_check_names does. */
 trncclResult_t plan_create(const struct plan_args *args, struct plan **out);
 void plan_destroy(struct plan *p); /* NULL is allowed */
 

@@ -230,7 +230,8 @@ static void settle_apart(struct rank *r)
           r->seat->result == trncclInvalidUsage || r->seat->result == trncclRemoteError);
     CHECK(r, r->seat->ended_ms - r->seat->began_ms < 5000);
     CHECK(r, strstr(r->seat->text, "rank 0") && strstr(r->seat->text, "rank 1"));
-    CHECK(r, strstr(r->seat->text, "TRNCCL_SLICE_BYTES"));
+    CHECK(r, strstr(r->seat->text, (const char *)r->context));
+    CHECK(r, strstr(r->seat->text, "8192"));
     CHECK(r, r->comm == NULL);
 }
 
@@ -250,12 +251,48 @@ static void algo_apart(struct rank *r)
     CHECK(r,
           r->seat->result == trncclInvalidUsage || r->seat->result == trncclRemoteError);
     CHECK(r, strstr(r->seat->text, "rank 0") && strstr(r->seat->text, "rank 1"));
+    CHECK(r, strstr(r->seat->text, "algo is unset and ring"));
 }
 
 static void different_algorithms_are_an_error_at_creation(void **state)
 {
     (void)state;
     assert_int_equal(team_run(TEAM_PROCESSES, 2, algo_apart, NULL), 0);
+}
+
+/* One rank splits with a wrong name: it is told so, the others whose it is, and nobody
+ * waits for anybody. */
+static void split_wrongly(struct rank *r)
+{
+    const bool algo = strcmp(r->context, "algo") == 0;
+    trncclConfig_t config = TRNCCL_CONFIG_INITIALIZER;
+    trncclComm_t part = NULL;
+    if (r->rank == 1 && algo)
+        config.algo = "rinq";
+    else if (r->rank == 1)
+        config.transport = "smh";
+    rank_join(r, 10000);
+    r->seat->began_ms = now_ms();
+    rank_note(r, trncclCommSplit(r->comm, 0, 0, &part, &config));
+    CHECK(r, r->seat->ended_ms - r->seat->began_ms < 10000);
+    CHECK(r, part == NULL);
+    CHECK(r, strstr(r->seat->text, algo ? "rinq" : "smh"));
+    if (r->rank == 1) {
+        CHECK(r, r->seat->result == trncclInvalidArgument);
+        CHECK(r, strstr(r->seat->text, algo ? "ring" : "shm"));
+    } else {
+        CHECK(r, r->seat->result == trncclInvalidUsage);
+        CHECK(r, strstr(r->seat->text, "rank 1 ("));
+    }
+    rank_prove(r, r->comm); /* which is as it was */
+    rank_leave(r);
+}
+
+static void split_with_a_wrong_name_tells_the_others_whose(void **state)
+{
+    (void)state;
+    assert_int_equal(team_run(TEAM_PROCESSES, 3, split_wrongly, "algo"), 0);
+    assert_int_equal(team_run(TEAM_PROCESSES, 3, split_wrongly, "transport"), 0);
 }
 
 static void misspell(struct rank *r)
@@ -413,6 +450,7 @@ int main(void)
         cmocka_unit_test(four_processes_that_disagree_are_told),
         cmocka_unit_test(different_settings_are_an_error_at_creation),
         cmocka_unit_test(different_algorithms_are_an_error_at_creation),
+        cmocka_unit_test(split_with_a_wrong_name_tells_the_others_whose),
         cmocka_unit_test(misspelt_setting_is_warned_about),
         cmocka_unit_test(setting_out_of_range_is_an_error),
         cmocka_unit_test(unknown_kernels_are_an_error_at_creation),
