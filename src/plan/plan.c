@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "plan/choose.h"
+#include "util/log.h"
 #include "verify/verify.h"
 
 /* One schedule built before. */
@@ -20,6 +21,7 @@ struct plan {
     int nranks, rank, ncores;
     bool prove;
     const struct algo *forced[SCHED_NCOLLS];
+    bool warned[SCHED_NCOLLS]; /* that the forced one cannot serve v-forms */
     struct plan_entry *entries;
 };
 
@@ -132,21 +134,32 @@ void plan_destroy(struct plan *p)
     free(p);
 }
 
+static bool serves(const struct algo *a, const struct plan_call *call)
+{
+    return a && (!call->v || a->flags & ALGO_V);
+}
+
 const struct algo *plan_algo(const struct plan *p, const struct plan_call *call)
 {
-    const struct algo *a = p->forced[call->coll];
-    if (!a) {
-        const char *name =
-            choose_algo(call->coll, call->v, p->nranks, p->ncores, call->nbytes);
-        a = algo_find(call->coll, name);
-    }
-    if (call->v && a && !(a->flags & ALGO_V)) {
-        (void)error_set(trncclInvalidArgument,
-                        "algorithm %s of %s cannot serve blocks of different sizes",
-                        a->name, sched_coll_name(call->coll));
-        return NULL;
-    }
-    return a;
+    if (serves(p->forced[call->coll], call))
+        return p->forced[call->coll];
+    return algo_find(
+        call->coll, choose_algo(call->coll, call->v, p->nranks, p->ncores, call->nbytes));
+}
+
+/* Once per collective, by one rank of the communicator. */
+static void warn_unforced(struct plan *p, const struct plan_call *call,
+                          const struct algo *chosen)
+{
+    const struct algo *forced = p->forced[call->coll];
+    if (!forced || forced == chosen || p->warned[call->coll] || p->rank != 0)
+        return;
+    p->warned[call->coll] = true;
+    log_warn("plan",
+             "%s was forced for %s, but cannot serve blocks of different sizes: %s_v "
+             "uses the default, now %s",
+             forced->name, sched_coll_name(call->coll), sched_coll_name(call->coll),
+             chosen->name);
 }
 
 /* Proves the whole collective that this rank's schedule is part of. */
@@ -191,8 +204,7 @@ trncclResult_t plan_schedule(struct plan *p, const struct plan_call *call,
                              const struct sched **out)
 {
     const struct algo *algo = plan_algo(p, call);
-    if (!algo)
-        return trncclInvalidArgument;
+    warn_unforced(p, call, algo);
     struct sched *sched = NULL;
     if (call->coll == SCHED_PERMUTE) {
         TRY(plan_build(p, algo, call, &sched));

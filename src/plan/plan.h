@@ -14,7 +14,8 @@ struct plan;
 struct plan_args {
     int nranks, rank;
     int ncores;       /* the least that any rank may use */
-    const char *algo; /* forced: "ring" or "all_reduce=ring,broadcast=chain", or NULL */
+    const char *algo; /* forced: "ring" or "all_reduce=ring,broadcast=chain", or NULL; one
+                         that cannot serve v-forms leaves them to the default */
     bool prove;       /* prove each schedule before its first use */
 };
 
@@ -39,7 +40,7 @@ struct plan_call {
  * permute, which is the caller's to destroy. */
 trncclResult_t plan_schedule(struct plan *p, const struct plan_call *call,
                              const struct sched **out);
-/* The algorithm that would serve the call; NULL with the error text if none can. */
+/* The algorithm that would serve the call. */
 const struct algo *plan_algo(const struct plan *p, const struct plan_call *call);
 
 #endif

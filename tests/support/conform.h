@@ -25,6 +25,7 @@ struct conform_case {
     enum sched_coll coll;
     enum conform_form form;
     const char *algo; /* forced on the communicator; the call must have run by it */
+    bool by_default;  /* that one has no v-form: the call must have run by another */
     bool refused;     /* the algorithm cannot: trncclInvalidArgument, nothing touched */
     const struct oracle *oracle;
     size_t count;

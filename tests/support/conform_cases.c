@@ -108,8 +108,8 @@ static void add_varied(struct cases *s, const struct algo *a, enum conform_form 
         .shift = h >> 32 & 1 ? 0 : (h >> 33) % 64,
         .stream = (h >> 40) % 8 == 0,
     };
-    bool v_refused = form == CONFORM_V && !(a->flags & ALGO_V);
-    c.refused = v_refused || refuses(a, s->nranks, root);
+    c.by_default = form == CONFORM_V && !(a->flags & ALGO_V);
+    c.refused = !c.by_default && refuses(a, s->nranks, root);
     if (c.refused) /* without a group and a stream it is this call that says so */
         c.stream = false;
     add(s, &c);

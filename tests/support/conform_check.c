@@ -87,7 +87,7 @@ static void check_algorithm(struct conform_rank *r, const struct conform_case *c
     const char *name = NULL, *want = c->coll == SCHED_PERMUTE ? "" : c->algo;
     char what[400];
     if (trncclCommGetAlgorithm(r->comm, &name) == trncclSuccess &&
-        strcmp(name, want) == 0)
+        (strcmp(name, want) == 0) != c->by_default)
         return;
     describe(r, c, what, sizeof what);
     report_fail(r->report, "%s; rank %d ran by '%s'", what, r->rank, name ? name : "?");
