@@ -65,7 +65,7 @@ size_t host_cache_nbytes(void)
         snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size",
                  index);
         if (find_line(path, "", value, sizeof value) &&
-            names_size_parse(value, &nbytes) && nbytes > largest)
+            names_size_parse(value, &nbytes) == NAMES_SIZE_GOOD && nbytes > largest)
             largest = nbytes;
     }
     return largest ? largest : (size_t)32 << 20;

@@ -1,8 +1,6 @@
 #include "perf/names.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,18 +95,17 @@ bool names_op_takes(int op, int type)
     return !(integers_only && names_type_is_float(type));
 }
 
-bool names_size_parse(const char *text, size_t *nbytes)
+enum names_size names_size_parse(const char *text, size_t *nbytes)
 {
     const char *p = text;
     while (isspace((unsigned char)*p))
         p++;
     if (!isdigit((unsigned char)*p) && *p != '.')
-        return false;
-    errno = 0;
+        return NAMES_SIZE_NONE;
     char *end;
-    double number = strtod(p, &end);
-    if (end == p || errno == ERANGE || !isfinite(number) || number < 0)
-        return false;
+    double number = strtod(p, &end); /* infinite if it is beyond a double */
+    if (end == p)
+        return NAMES_SIZE_NONE;
     double unit = 1;
     switch (toupper((unsigned char)*end)) {
     case 'K':
@@ -127,13 +124,13 @@ bool names_size_parse(const char *text, size_t *nbytes)
     if (unit > 1)
         end++;
     if (strcasecmp(end, "B") != 0 && (unit == 1 || strcasecmp(end, "iB") != 0) && *end)
-        return false;
+        return NAMES_SIZE_NONE;
     double total = number * unit;
     if (total >= 9.0e18)
-        return false;
+        return NAMES_SIZE_HUGE;
     /* A double holds every whole number below 2^53; beyond that read exactly. */
     *nbytes = unit == 1 && total > 9.0e15 ? (size_t)strtoull(p, NULL, 10) : (size_t)total;
-    return true;
+    return NAMES_SIZE_GOOD;
 }
 
 char *names_size_format(size_t nbytes, char *text, size_t text_nbytes)

@@ -24,9 +24,14 @@ bool names_type_is_float(int type);
 /* Bitwise and logical reductions have no meaning for floats. */
 bool names_op_takes(int op, int type);
 
-/* Bytes from "8", "64K", "1.5M", "2G" (powers of 1024; a trailing B or iB is accepted).
- * Returns false if text is not a size, is negative, or exceeds what size_t holds. */
-bool names_size_parse(const char *text, size_t *nbytes);
+enum names_size {
+    NAMES_SIZE_GOOD,
+    NAMES_SIZE_NONE, /* the text is not a size, or negative */
+    NAMES_SIZE_HUGE, /* more than any address space holds */
+};
+/* Bytes from "8", "64K", "1.5M", "2G" (powers of 1024; a trailing B or iB is accepted);
+ * *nbytes is written if it is good. */
+enum names_size names_size_parse(const char *text, size_t *nbytes);
 /* "8", "64K", "1.5M": short form of a size, in `text` of at least 32 bytes. */
 char *names_size_format(size_t nbytes, char *text, size_t text_nbytes);
 

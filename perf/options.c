@@ -136,9 +136,17 @@ static double seconds(const struct argp_state *state, const char *what, const ch
 static size_t size(const struct argp_state *state, const char *what, const char *text)
 {
     size_t nbytes = 0;
-    if (!names_size_parse(text, &nbytes))
+    switch (names_size_parse(text, &nbytes)) {
+    case NAMES_SIZE_GOOD:
+        break;
+    case NAMES_SIZE_NONE:
         argp_error(state, "%s: expected a size such as 8, 64K, 1.5M or 2G, found \"%s\"",
                    what, text);
+        break;
+    case NAMES_SIZE_HUGE:
+        argp_error(state, "%s: %s is too large: no address space holds it", what, text);
+        break;
+    }
     return nbytes;
 }
 

@@ -25,20 +25,31 @@ static void size_parse_valid_gives_bytes(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t nbytes = 1;
-        assert_true(names_size_parse(cases[i].text, &nbytes));
+        assert_int_equal(names_size_parse(cases[i].text, &nbytes), NAMES_SIZE_GOOD);
         assert_int_equal(nbytes, cases[i].nbytes);
     }
 }
 
 static void size_parse_invalid_is_refused(void **state)
 {
-    static const char *const bad[] = {"",    "-1",          "x",    "3x",   "1KK",
-                                      "nan", "inf",         "K",    "1e30", "--8",
-                                      "8 8", "9999999999T", "8iBs", "8iB"};
+    static const char *const bad[] = {"",     "-1",  "x",         "3x",  "1KK",
+                                      "nan",  "inf", "K",         "--8", "8 8",
+                                      "8iBs", "8iB", "99999999Tx"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         size_t nbytes = 77;
-        assert_false(names_size_parse(bad[i], &nbytes));
+        assert_int_equal(names_size_parse(bad[i], &nbytes), NAMES_SIZE_NONE);
+        assert_int_equal(nbytes, 77);
+    }
+}
+
+static void size_parse_huge_is_told_apart(void **state)
+{
+    static const char *const huge[] = {"1e30", "99999999T", "1e999", "9000000000000000K"};
+    (void)state;
+    for (size_t i = 0; i < sizeof huge / sizeof huge[0]; i++) {
+        size_t nbytes = 77;
+        assert_int_equal(names_size_parse(huge[i], &nbytes), NAMES_SIZE_HUGE);
         assert_int_equal(nbytes, 77);
     }
 }
@@ -50,8 +61,9 @@ static void size_format_is_parsed_back(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t back;
-        assert_true(
-            names_size_parse(names_size_format(sizes[i], text, sizeof text), &back));
+        assert_int_equal(
+            names_size_parse(names_size_format(sizes[i], text, sizeof text), &back),
+            NAMES_SIZE_GOOD);
         assert_int_equal(back, sizes[i]);
     }
     assert_string_equal(names_size_format(65536, text, sizeof text), "64K");
@@ -97,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(size_parse_valid_gives_bytes),
         cmocka_unit_test(size_parse_invalid_is_refused),
+        cmocka_unit_test(size_parse_huge_is_told_apart),
         cmocka_unit_test(size_format_is_parsed_back),
         cmocka_unit_test(find_knows_every_printed_name_and_synonyms),
         cmocka_unit_test(op_takes_refuses_bitwise_on_floats_only),

@@ -151,6 +151,7 @@ static void parse_wrong_usage_explains_and_exits_2(void **state)
         {"-d flaot", "there are float, "},
         {"-o summ", "there are sum, "},
         {"-b 3x", "found \"3x\""},
+        {"-b 99999999T", "99999999T is too large"},
         {"-b 2M -e 1M", "is more than"},
         {"-b 0 -e 1M -f 2", "never reaches"},
         {"-b 1 -e 1M -i 0", "never reach"},
