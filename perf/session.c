@@ -1,6 +1,7 @@
 #include "perf/session.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -156,7 +157,8 @@ static void fit_memory(struct session *s)
     s->max_nbytes = s->o->max_nbytes;
     regions_for(s, s->max_nbytes, &s->send_region, &s->recv_region);
     while (s->send_region + s->recv_region > mine && s->max_nbytes > 0) {
-        s->max_nbytes /= 2;
+        size_t first = s->o->min_nbytes, half = s->max_nbytes / 2;
+        s->max_nbytes = half < first && first < s->max_nbytes ? first : half;
         regions_for(s, s->max_nbytes, &s->send_region, &s->recv_region);
     }
 }
@@ -195,6 +197,19 @@ static void share_id(struct session *s)
     link->allgather(link->context, &mine, all, sizeof mine);
     s->id = all[0];
     free(all);
+}
+
+const char *session_misfit(const struct session *s, char *why, size_t why_nbytes)
+{
+    char first[32], most[32];
+    if (s->o->op->flags & OP_NO_DATA || s->o->min_nbytes <= s->max_nbytes)
+        return NULL;
+    snprintf(why, why_nbytes,
+             "-b %s: buffers of that size do not fit into the memory that is available; "
+             "those of %s would",
+             names_size_format(s->o->min_nbytes, first, sizeof first),
+             names_size_format(s->max_nbytes, most, sizeof most));
+    return why;
 }
 
 void session_init(struct session *s, const struct options *o, const struct launch *l)

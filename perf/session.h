@@ -41,6 +41,9 @@ struct session {
 
 /* Everything but communicators and buffers. Collective over processes. */
 void session_init(struct session *s, const struct options *o, const struct launch *l);
+/* What can be checked only when the memory is known, the same on all processes. NULL, or
+ * a sentence in `why`. */
+const char *session_misfit(const struct session *s, char *why, size_t why_nbytes);
 /* Creates communicators and buffers of local ranks [first, first + n): collective over
  * all ranks; returns when all n are ready. */
 void session_open_ranks(struct session *s, int first, int n);

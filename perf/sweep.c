@@ -188,9 +188,7 @@ static void run_sizes(struct sweep *s, int type, int redop, int root)
         run_row(s, 0, &m);
         return;
     }
-    size_t first = session->o->min_nbytes < session->max_nbytes ? session->o->min_nbytes
-                                                                : session->max_nbytes;
-    size_t nbytes = first;
+    size_t nbytes = session->o->min_nbytes;
     do {
         run_row(s, nbytes, &m);
         nbytes = session_next_size(session, nbytes);
@@ -295,38 +293,50 @@ static void default_pairs(struct options *o, int nranks)
     }
 }
 
+/* All processes find the same; one says it. */
+static int refuse(const struct launch *l, const char *why)
+{
+    if (l->link.proc == 0)
+        fprintf(stderr, PERF_NAME ": %s\n", why);
+    return PERF_EXIT_USAGE;
+}
+
+static int run_session(struct session *session, const struct launch *l)
+{
+    const struct options *o = session->o;
+    if (!o->parallel_init)
+        session_open_ranks(session, 0, session->nlocal);
+    struct speaker speaker;
+    bool speaks = l->link.proc == 0;
+    if (speaks)
+        speaker_open(&speaker, session);
+    struct sweep *sweeps = fail_calloc((size_t)o->nthreads, sizeof *sweeps);
+    for (int i = 0; i < o->nthreads; i++) {
+        worker_init(&sweeps[i].w, session, i);
+        sweeps[i].speaker = speaks && i == 0 ? &speaker : NULL;
+    }
+    run_threads(sweeps, o->nthreads);
+    session_close_ranks(session, 0, session->nlocal);
+    int status = conclude(session, &sweeps[0].tally, speaks ? &speaker : NULL);
+    for (int i = 0; i < o->nthreads; i++)
+        worker_fini(&sweeps[i].w);
+    free(sweeps);
+    return status;
+}
+
 int sweep_run(const struct options *given, const struct launch *l)
 {
     struct options o = *given;
     struct session session;
     char why[256];
     int nranks = l->link.nprocs * o.nthreads * o.nper_thread;
-    if (options_misfit(&o, nranks, why, sizeof why)) {
-        if (l->link.proc == 0)
-            fprintf(stderr, PERF_NAME ": %s\n", why);
-        return PERF_EXIT_USAGE;
-    }
+    if (options_misfit(&o, nranks, why, sizeof why))
+        return refuse(l, why);
     bool own_pairs = !o.pairs;
     default_pairs(&o, nranks);
     session_init(&session, &o, l);
-    if (!o.parallel_init)
-        session_open_ranks(&session, 0, session.nlocal);
-
-    struct speaker speaker;
-    bool speaks = l->link.proc == 0;
-    if (speaks)
-        speaker_open(&speaker, &session);
-    struct sweep *sweeps = fail_calloc((size_t)o.nthreads, sizeof *sweeps);
-    for (int i = 0; i < o.nthreads; i++) {
-        worker_init(&sweeps[i].w, &session, i);
-        sweeps[i].speaker = speaks && i == 0 ? &speaker : NULL;
-    }
-    run_threads(sweeps, o.nthreads);
-    session_close_ranks(&session, 0, session.nlocal);
-    int status = conclude(&session, &sweeps[0].tally, speaks ? &speaker : NULL);
-    for (int i = 0; i < o.nthreads; i++)
-        worker_fini(&sweeps[i].w);
-    free(sweeps);
+    int status = session_misfit(&session, why, sizeof why) ? refuse(l, why)
+                                                           : run_session(&session, l);
     session_fini(&session);
     if (own_pairs)
         free(o.pairs);

@@ -215,6 +215,18 @@ static void bandwidth_below_the_demand_fails(void **state)
         PERF_EXIT_WRONG);
 }
 
+static void first_size_beyond_memory_is_refused(void **state)
+{
+    (void)state;
+    struct outcome out = run("all_reduce -t 2 -b 8000T -e 8000T -n 1", FAKE_NONE, 0);
+    assert_int_equal(out.status, PERF_EXIT_USAGE);
+    assert_int_equal(out.nhalves, 0);
+    /* Nothing else is: a barrier has no buffers, */
+    assert_right("barrier -t 2 -b 8000T -e 8000T -n 1", 1, 0);
+    /* and a last size is reduced. */
+    assert_right("all_reduce -t 2 -b 1M -e 8000T -f 2000000000 -n 1", 2, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +237,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_found),
         cmocka_unit_test(one_wrong_bit_is_one_wrong_element),
         cmocka_unit_test(a_missing_contribution_is_found_in_every_reduction),
+        cmocka_unit_test(first_size_beyond_memory_is_refused),
         cmocka_unit_test(bandwidth_below_the_demand_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
