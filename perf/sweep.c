@@ -29,7 +29,7 @@ struct tally {
 struct sweep {
     struct worker w;
     struct speaker *speaker; /* NULL on threads that do not print */
-    size_t *counts;          /* [nranks * nranks] */
+    size_t *counts[2];       /* [nranks * nranks]: of this row and of the last one */
     struct tally tally;
 };
 
@@ -135,11 +135,10 @@ static const char *algorithm_name(const struct sweep *s)
     return name;
 }
 
-static void run_row(struct sweep *s, size_t nbytes, struct measure_case *m)
+static void run_row(struct sweep *s, struct measure_case *m)
 {
     const struct options *o = s->w.session->o;
     char wrong[256];
-    session_case(s->w.session, nbytes, m->type, s->counts, &m->c);
     struct report_row row = {
         .nbytes = row_nbytes(s, m),
         .count = m->c.count,
@@ -180,19 +179,37 @@ static void run_row(struct sweep *s, size_t nbytes, struct measure_case *m)
     free(kept[1]);
 }
 
+static bool same_counts(const struct op *op, const struct op_case *a,
+                        const struct op_case *b)
+{
+    if (!(op->flags & OP_VARIES))
+        return a->count == b->count;
+    size_t n = (size_t)a->nranks, ncounts = op->flags & OP_IN_PLACE ? n : n * n;
+    return memcmp(a->counts, b->counts, ncounts * sizeof *a->counts) == 0;
+}
+
+/* A size that comes down to the same counts as the one before is no row of its own: below
+ * one element per rank all of them are 0. */
 static void run_sizes(struct sweep *s, int type, int redop, int root)
 {
     const struct session *session = s->w.session;
+    const struct op *op = session->o->op;
     struct measure_case m = {.type = type, .redop = redop, .c.root = root};
-    if (session->o->op->flags & OP_NO_DATA) {
-        run_row(s, 0, &m);
-        return;
-    }
-    size_t nbytes = session->o->min_nbytes;
-    do {
-        run_row(s, nbytes, &m);
+    struct op_case before = {0};
+    size_t nbytes = op->flags & OP_NO_DATA ? 0 : session->o->min_nbytes;
+    for (int turn = 0;;) {
+        session_case(session, nbytes, type, s->counts[turn], &m.c);
+        if (!before.nranks || !same_counts(op, &m.c, &before)) {
+            run_row(s, &m);
+            before = m.c;
+            turn = !turn; /* the other array, for the next */
+        }
+        if (op->flags & OP_NO_DATA)
+            return;
         nbytes = session_next_size(session, nbytes);
-    } while (nbytes);
+        if (!nbytes)
+            return;
+    }
 }
 
 static void run_roots(struct sweep *s, int type, int redop)
@@ -239,10 +256,12 @@ static void *sweep_thread(void *arg)
     size_t n = (size_t)session->nranks;
     if (o->parallel_init)
         session_open_ranks(session, s->w.thread * o->nper_thread, o->nper_thread);
-    s->counts = fail_malloc(n * n * sizeof *s->counts);
+    for (int i = 0; i < 2; i++)
+        s->counts[i] = fail_malloc(n * n * sizeof **s->counts);
     for (int cycle = 0; o->cycles == 0 || cycle < o->cycles; cycle++)
         run_cycle(s);
-    free(s->counts);
+    free(s->counts[0]);
+    free(s->counts[1]);
     return NULL;
 }
 

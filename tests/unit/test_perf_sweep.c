@@ -215,6 +215,19 @@ static void bandwidth_below_the_demand_fails(void **state)
         PERF_EXIT_WRONG);
 }
 
+static void sizes_of_the_same_counts_are_one_row(void **state)
+{
+    (void)state;
+    /* 1, 2, 4 and 8 bytes are nothing for three ranks, 16 is an element each; with every
+     * byte from 8 to 16 there are three counts, 2, 3 and 4. */
+    assert_right("all_gather -t 3 -b 1 -e 16 -f 2 -n 1", 2 * 2, 0);
+    assert_right("all_reduce -t 3 -b 8 -e 16 -i 1 -n 1", 2 * 3, 0);
+    assert_right("gather_v -t 3 -b 1 -e 2 -i 1 -n 1", 2, 0);
+    assert_right("all_to_all_v -t 3 -b 1 -e 2 -i 1 -n 1", 1, 0);
+    /* Each type, root and cycle has its own. */
+    assert_right("broadcast -t 2 -r all -b 1 -e 3 -i 1 -n 1 -N 2", 2 * 2 * 2, 0);
+}
+
 static void first_size_beyond_memory_is_refused(void **state)
 {
     (void)state;
@@ -237,6 +250,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_found),
         cmocka_unit_test(one_wrong_bit_is_one_wrong_element),
         cmocka_unit_test(a_missing_contribution_is_found_in_every_reduction),
+        cmocka_unit_test(sizes_of_the_same_counts_are_one_row),
         cmocka_unit_test(first_size_beyond_memory_is_refused),
         cmocka_unit_test(bandwidth_below_the_demand_fails),
     };
