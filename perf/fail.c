@@ -18,26 +18,38 @@ void fail_sink_set(fail_sink sink, void *context)
     the_context = context;
 }
 
-static noreturn void end(const char *sentence, int secondary)
+static noreturn void end(const char *sentence, enum perf_exit status, bool secondary)
 {
+    const struct failure f = {sentence, status, secondary};
     pthread_mutex_lock(&failing);
     fflush(stdout);
     if (the_sink)
-        the_sink(the_context, sentence, secondary);
+        the_sink(the_context, &f);
     else
         fprintf(stderr, PERF_NAME ": %s\n", sentence);
     /* Not exit(): other threads are inside the library. */
-    _exit(PERF_EXIT_FAILED);
+    _exit(status);
+}
+
+static noreturn void end_format(enum perf_exit status, const char *format, va_list args)
+{
+    char sentence[1536];
+    vsnprintf(sentence, sizeof sentence, format, args);
+    end(sentence, status, false);
 }
 
 void fail_with(const char *format, ...)
 {
-    char sentence[1536];
     va_list args;
     va_start(args, format);
-    vsnprintf(sentence, sizeof sentence, format, args);
-    va_end(args);
-    end(sentence, 0);
+    end_format(PERF_EXIT_FAILED, format, args);
+}
+
+void fail_usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    end_format(PERF_EXIT_USAGE, format, args);
 }
 
 void fail_unless(trncclResult_t result, const char *call, int rank, trncclComm_t comm)
@@ -48,7 +60,8 @@ void fail_unless(trncclResult_t result, const char *call, int rank, trncclComm_t
     const char *text = trncclGetLastError(comm);
     snprintf(sentence, sizeof sentence, "rank %d: %s: %s%s%s", rank, call, text,
              *text ? ": " : "", trncclGetErrorString(result));
-    end(sentence, result == trncclRemoteError || result == trncclAborted);
+    end(sentence, PERF_EXIT_FAILED,
+        result == trncclRemoteError || result == trncclAborted);
 }
 
 void *fail_malloc(size_t nbytes)

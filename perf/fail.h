@@ -2,6 +2,7 @@
 #ifndef TRNCCL_PERF_FAIL_H
 #define TRNCCL_PERF_FAIL_H
 
+#include <stdbool.h>
 #include <stdnoreturn.h>
 #include "trnccl.h"
 
@@ -16,15 +17,21 @@ enum perf_exit {
     PERF_EXIT_DIED = 4,   /* a rank was killed or vanished */
 };
 
-/* Called with the sentence instead of printing it; it must not return. `secondary` marks
- * a failure that is only the echo of another rank's. */
-typedef void (*fail_sink)(void *context, const char *sentence, int secondary);
+struct failure {
+    const char *sentence;
+    enum perf_exit status;
+    bool secondary; /* only the echo of another rank's */
+};
+/* Called with a failure instead of printing its sentence; it must not return. */
+typedef void (*fail_sink)(void *context, const struct failure *f);
 /* Set once, before threads are started. */
 void fail_sink_set(fail_sink sink, void *context);
 
 /* Ends this process with PERF_EXIT_FAILED. If several threads fail, the first one's
  * sentence counts. */
 noreturn void fail_with(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with PERF_EXIT_USAGE, for what only the library can find wrong. */
+noreturn void fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* fail_with() with the library's own words if result is not trncclSuccess. comm may be
  * NULL.
  */

@@ -21,7 +21,9 @@
 
 /* One process's last words, in shared memory. */
 struct words {
-    int said, secondary; /* said: written last, atomically */
+    int said; /* written last, atomically */
+    int status;
+    bool secondary;
     char sentence[1536];
 };
 
@@ -45,13 +47,14 @@ struct child_sink {
     struct words *words;
 };
 
-static void say(void *context, const char *sentence, int secondary)
+static void say(void *context, const struct failure *f)
 {
     struct words *w = ((struct child_sink *)context)->words;
-    snprintf(w->sentence, sizeof w->sentence, "%s", sentence);
-    w->secondary = secondary;
+    snprintf(w->sentence, sizeof w->sentence, "%s", f->sentence);
+    w->status = (int)f->status;
+    w->secondary = f->secondary;
     __atomic_store_n(&w->said, 1, __ATOMIC_RELEASE); /* pairs with told() */
-    _exit(PERF_EXIT_FAILED);
+    _exit(f->status);
 }
 
 static const char *told(const struct words *w)
@@ -196,10 +199,10 @@ static int explain(const struct supervisor *s)
     for (int echo = 0; echo < 2; echo++) {
         for (int proc = 0; proc < s->n; proc++) {
             const char *sentence = told(&s->words[proc]);
-            if (!sentence || s->words[proc].secondary > echo)
+            if (!sentence || (s->words[proc].secondary && !echo))
                 continue;
             fprintf(stderr, PERF_NAME ": %s\n", sentence);
-            return PERF_EXIT_FAILED;
+            return s->words[proc].status;
         }
     }
     for (int proc = 0; proc < s->n; proc++) {

@@ -83,15 +83,15 @@ struct mpi_sink {
 
 /* The first to speak ends all, so that the reason appears once: a rank that only echoes
  * another's end waits for that one, and among equals the lowest rank speaks. */
-static void say(void *context, const char *sentence, int secondary)
+static void say(void *context, const struct failure *f)
 {
     const struct mpi_sink *sink = context;
     int place = sink->rank < 20 ? sink->rank : 20;
-    usleep((useconds_t)((secondary ? 150 : 0) + 25 * place) * 1000);
-    fprintf(stderr, PERF_NAME ": %s\n", sentence);
+    usleep((useconds_t)((f->secondary ? 150 : 0) + 25 * place) * 1000);
+    fprintf(stderr, PERF_NAME ": %s\n", f->sentence);
     fflush(stderr);
-    sink->module->abort(PERF_EXIT_FAILED);
-    _exit(PERF_EXIT_FAILED);
+    sink->module->abort(f->status);
+    _exit(f->status);
 }
 
 int launch_mpi(const struct options *o, launch_body body, int expected)

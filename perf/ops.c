@@ -366,6 +366,13 @@ void ops_list_near(const char *wrong, char *text, size_t text_nbytes)
     }
 }
 
+bool ops_collective(const struct op *op, char *text, size_t text_nbytes)
+{
+    size_t length = strlen(op->name) - (op->flags & OP_VARIES ? strlen("_v") : 0);
+    snprintf(text, text_nbytes, "%.*s", (int)length, op->name);
+    return op->run != run_sendrecv;
+}
+
 void ops_layout(const struct op *op, const struct op_case *c, int rank, bool in_place,
                 struct op_segment *segments, struct op_layout *l)
 {

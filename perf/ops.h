@@ -78,6 +78,9 @@ extern const struct op ops_table[];
 const struct op *ops_find(const char *name);
 /* Valid names, nearest to `wrong` first, comma separated, into text. */
 void ops_list_near(const char *wrong, char *text, size_t text_nbytes);
+/* The library's name of the collective whose algorithms serve the op: "all_gather" for
+ * all_gather_v. false if there are none to choose from: for sends and receives. */
+bool ops_collective(const struct op *op, char *text, size_t text_nbytes);
 /* One rank's layout; segments has room for nranks entries. */
 void ops_layout(const struct op *op, const struct op_case *c, int rank, bool in_place,
                 struct op_segment *segments, struct op_layout *l);

@@ -456,6 +456,38 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* Whether some entry of a list such as "all_reduce=ring,broadcast=chain" is for coll. */
+static bool forces_some(const char *list, const char *coll)
+{
+    size_t n = strlen(coll);
+    for (const char *p = list; *p; p += *p == ',') {
+        size_t length = strcspn(p, ",");
+        const char *equal = memchr(p, '=', length);
+        if (length && (!equal || ((size_t)(equal - p) == n && !memcmp(p, coll, n))))
+            return true;
+        p += length;
+    }
+    return false;
+}
+
+/* A name alone is meant for the collective that is measured: the library would take one
+ * that only others have, and measure what it chooses itself. */
+static void check_algo(const struct argp_state *state, struct options *o)
+{
+    char coll[64];
+    if (!ops_collective(o->op, coll, sizeof coll))
+        argp_error(state, "--algo: %s has no algorithms to choose from", o->op->name);
+    if (strlen(o->algo) > 80)
+        argp_error(state, "--algo: expected at most 80 letters, found %zu",
+                   strlen(o->algo));
+    if (strpbrk(o->algo, "=,"))
+        snprintf(o->algo_setting, sizeof o->algo_setting, "%s", o->algo);
+    else
+        snprintf(o->algo_setting, sizeof o->algo_setting, "%s=%s", coll, o->algo);
+    if (!forces_some(o->algo, coll))
+        argp_error(state, "--algo %s forces nothing for %s", o->algo, coll);
+}
+
 /* Rules between options. */
 static void check_together(const struct argp *argp, struct options *o)
 {
@@ -482,6 +514,8 @@ static void check_together(const struct argp *argp, struct options *o)
                    names_type(o->type));
     if (o->pairs && !(o->op->flags & OP_PAIRS))
         argp_error(&state, "--custom-src-target-pairs is for permute and sendrecv");
+    if (o->algo)
+        check_algo(&state, o);
     if (o->cold && o->unique_buffers)
         argp_error(&state, "--cold and --unique-buff exclude each other");
 }

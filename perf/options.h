@@ -38,6 +38,7 @@ struct options {
     bool per_iter;
     int per_iter_skip;
     const char *algo, *transport;
+    char algo_setting[160]; /* --algo for this collective, as the library takes it */
     const char *json_path, *csv_path;
     enum options_format format;
     int nstats;

@@ -252,7 +252,7 @@ static void open_comm(struct session_rank *r)
     struct session *s = r->session;
     const struct options *o = s->o;
     trncclConfig_t config = TRNCCL_CONFIG_INITIALIZER;
-    config.algo = o->algo;
+    config.algo = o->algo ? o->algo_setting : NULL;
     config.transport = o->transport;
     if (o->timeout_s > 0)
         config.timeoutMs = (int)(o->timeout_s * 1000 < 1 ? 1 : o->timeout_s * 1000);
@@ -260,8 +260,12 @@ static void open_comm(struct session_rank *r)
         config.oobAllgather = oob_allgather;
         config.oobContext = r;
     }
-    fail_unless(trncclCommInitRankConfig(&r->comm, s->nranks, s->id, r->rank, &config),
-                "trncclCommInitRankConfig", r->rank, NULL);
+    trncclResult_t result =
+        trncclCommInitRankConfig(&r->comm, s->nranks, s->id, r->rank, &config);
+    /* Of all arguments only these are the user's. */
+    if (result == trncclInvalidArgument && (o->algo || o->transport))
+        fail_usage("%s", trncclGetLastError(NULL));
+    fail_unless(result, "trncclCommInitRankConfig", r->rank, NULL);
     if (!o->stream_null)
         fail_unless(trncclStreamCreate(&r->stream), "trncclStreamCreate", r->rank, NULL);
 }

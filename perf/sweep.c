@@ -124,15 +124,26 @@ static size_t row_nbytes(struct sweep *s, const struct measure_case *m)
     return most * names_type_nbytes(m->type);
 }
 
-static const char *algorithm_name(const struct sweep *s)
+static const char *algorithm_used(const struct sweep *s)
 {
     const char *name = "";
-    if (!s->w.session->o->show_algorithm)
-        return "";
     const struct session_rank *r = &s->w.ranks[0];
     fail_unless(trncclCommGetAlgorithm(r->comm, &name), "trncclCommGetAlgorithm", r->rank,
                 r->comm);
     return name;
+}
+
+/* The library leaves blocks of different sizes to the default if what is forced cannot
+ * serve them; then there is nothing to measure. */
+static void check_algorithm(const struct sweep *s)
+{
+    const struct options *o = s->w.session->o;
+    if (!s->speaker || !o->algo || strchr(o->algo, ',') || !(o->op->flags & OP_VARIES))
+        return;
+    const char *used = algorithm_used(s), *forced = strchr(o->algo_setting, '=') + 1;
+    if (strcmp(used, forced) != 0)
+        fail_usage("--algo: %s cannot serve blocks of different sizes; %s was used",
+                   forced, used);
 }
 
 static void run_row(struct sweep *s, struct measure_case *m)
@@ -172,7 +183,8 @@ static void run_row(struct sweep *s, struct measure_case *m)
             half->process_times_us = kept[place] + n;
         }
     }
-    row.algorithm = algorithm_name(s);
+    check_algorithm(s);
+    row.algorithm = o->show_algorithm ? algorithm_used(s) : "";
     if (s->speaker)
         speak_row(s->speaker, &row);
     free(kept[0]);

@@ -127,6 +127,27 @@ static void parse_all_pairs_stats_and_files(void **state)
     options_fini(&o);
 }
 
+static void parse_algo_is_for_the_collective(void **state)
+{
+    static const struct {
+        const char *line, *setting;
+    } cases[] = {
+        {"--algo ring", "all_reduce=ring"},
+        {"all_gather_v --algo ring", "all_gather=ring"},
+        {"barrier --algo dissemination", "barrier=dissemination"},
+        {"bcast --algo all_reduce=ring,broadcast=chain",
+         "all_reduce=ring,broadcast=chain"},
+        {"bcast --algo all_reduce=ring,chain", "all_reduce=ring,chain"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct options o;
+        parse(cases[i].line, &o);
+        assert_string_equal(o.algo_setting, cases[i].setting);
+        options_fini(&o);
+    }
+}
+
 static void misfit_names_root_and_duplicate_pairs(void **state)
 {
     struct options o;
@@ -172,6 +193,8 @@ static void parse_wrong_usage_explains_and_exits_2(void **state)
         {"--custom-src-target-pairs 0:1", "permute and sendrecv"},
         {"permute --custom-src-target-pairs 0-1", "pairs such as"},
         {"allgv --variable-size 7", "between 0 and 1"},
+        {"sendrecv --algo direct", "no algorithms"},
+        {"--algo broadcast=chain,all_gather=ring", "forces nothing for all_reduce"},
         {"--cold --unique-buff", "exclude each other"},
         {"--nonsense", "unrecognized option"},
     };
@@ -204,6 +227,7 @@ int main(void)
         cmocka_unit_test(parse_nothing_gives_nccl_tests_defaults),
         cmocka_unit_test(parse_letters_and_long_forms_agree),
         cmocka_unit_test(parse_all_pairs_stats_and_files),
+        cmocka_unit_test(parse_algo_is_for_the_collective),
         cmocka_unit_test(misfit_names_root_and_duplicate_pairs),
         cmocka_unit_test(parse_wrong_usage_explains_and_exits_2),
         cmocka_unit_test(parse_help_and_version_exit_0),
