@@ -28,6 +28,7 @@ tests_unit_test_call_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_host
 tests_unit_test_host_SOURCES = tests/unit/test_host.c
 tests_unit_test_host_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/test_record
 tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_record_LDADD = $(TEST_LIBS)

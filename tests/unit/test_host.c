@@ -82,7 +82,7 @@ static int make_hosts(void)
         struct host *h = NULL;
         pthread_t thread;
         pair_init(&p);
-        p.hellos[0].settings = (uint32_t)i; /* each another communicator */
+        p.hellos[0].algo_digest = (uint32_t)i; /* each another communicator */
         if (pthread_create(&thread, NULL, get_as_rank_1, &second))
             return 1;
         sched_yield();
