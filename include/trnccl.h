@@ -248,7 +248,8 @@ TRNCCL_API trncclResult_t trncclCommWindowDeregister(trncclComm_t comm,
  */
 
 /* Every rank's contribution is multiplied by *scalar (of type datatype) before summing.
- * op is valid for this communicator and datatype until destroyed. */
+ * op is valid for this communicator and datatype until destroyed; a call that was given
+ * it keeps the scalar and may run later. */
 TRNCCL_API trncclResult_t trncclRedOpCreatePreMulSum(trncclRedOp_t *op, void *scalar,
                                                      trncclDataType_t datatype,
                                                      trncclScalarResidence_t residence,

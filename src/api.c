@@ -36,26 +36,28 @@ static trncclResult_t check_count(const struct call *c, size_t blocks)
     return trncclSuccess;
 }
 
-/* Resolves the public operation into combine's code. */
+/* Resolves the public operation into combine's code, and a handle into its scalar. */
 static trncclResult_t check_op(struct call *c, trncclRedOp_t op)
 {
     if ((int)op >= 0 && op < trncclNumOps) {
         c->op = (int)op;
         return trncclSuccess;
     }
-    c->redop = (int)op < 0 ? -1 : (int)op - trncclNumOps;
-    if (c->redop < 0 || c->redop >= c->comm->nredops || !c->comm->redops[c->redop].used)
+    int slot = (int)op < 0 ? -1 : (int)op - trncclNumOps;
+    if (slot < 0 || slot >= c->comm->nredops || !c->comm->redops[slot].used)
         return error_set(
             trncclInvalidArgument,
             "%s: op is %d: neither one of 0 to %d (trncclRedOp_t) nor a live "
             "handle from trncclRedOpCreatePreMulSum on this communicator",
             c->name, (int)op, trncclNumOps - 1);
-    if (c->comm->redops[c->redop].type != c->type)
+    const struct comm_redop *r = &c->comm->redops[slot];
+    if (r->type != c->type)
         return error_set(trncclInvalidArgument,
                          "%s: datatype is %s, but op was created for %s", c->name,
-                         combine_type_name(c->type),
-                         combine_type_name(c->comm->redops[c->redop].type));
+                         combine_type_name(c->type), combine_type_name(r->type));
     c->op = COMBINE_PREMUL;
+    c->scalar_at = r->device;
+    memcpy(c->scalar, r->immediate, sizeof c->scalar);
     return trncclSuccess;
 }
 

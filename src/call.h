@@ -21,9 +21,12 @@ struct call {
     void *recv;
     size_t count; /* elements of one block */
     trncclDataType_t type;
-    int op;    /* combine's code: trncclRedOp_t, COMBINE_PREMUL or COMBINE_COPY */
-    int redop; /* index of the pre-multiplied sum */
-    int root;  /* or the peer of a send or receive */
+    int op; /* combine's code: trncclRedOp_t, COMBINE_PREMUL or COMBINE_COPY */
+    /* The pre-multiplied sum's scalar, as it was when the call was made: the operation
+     * may be destroyed before the call runs. */
+    const void *scalar_at; /* read when the call runs, or NULL: */
+    uint8_t scalar[8];
+    int root; /* or the peer of a send or receive */
     /* v: elements per block and displacements, in one allocation that `arrays` owns. */
     size_t *scounts, *sdispls, *rcounts, *rdispls;
     int32_t *pairs; /* permute: owned by arrays */

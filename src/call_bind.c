@@ -222,11 +222,7 @@ static trncclResult_t call_bind(struct call *c)
 
 static trncclResult_t call_combine(struct call *c)
 {
-    const void *scalar = NULL;
-    if (c->op == COMBINE_PREMUL) {
-        const struct comm_redop *r = &c->comm->redops[c->redop];
-        scalar = r->device ? r->device : r->immediate;
-    }
+    const void *scalar = c->scalar_at ? c->scalar_at : c->scalar;
     TRY(call_own(c));
     c->combine = &c->owned->combine;
     return combine_init(&c->owned->combine, c->type, c->op, scalar, c->comm->nranks);

@@ -24,7 +24,8 @@ struct comm_registration {
     struct comm_registration *next;
 };
 
-/* A pre-multiplied sum: a handle of trncclRedOpCreatePreMulSum. */
+/* A pre-multiplied sum: a handle of trncclRedOpCreatePreMulSum. Calls copy it when they
+ * are made: streams never look here. */
 struct comm_redop {
     bool used;
     trncclDataType_t type;

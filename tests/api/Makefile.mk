@@ -22,6 +22,10 @@ check_PROGRAMS += tests/api/test_api_groups
 tests_api_test_api_groups_SOURCES = tests/api/test_api_groups.c $(api_team)
 tests_api_test_api_groups_LDADD = $(API_TEST_LIBS)
 
+check_PROGRAMS += tests/api/test_api_later
+tests_api_test_api_later_SOURCES = tests/api/test_api_later.c
+tests_api_test_api_later_LDADD = $(API_TEST_LIBS)
+
 check_PROGRAMS += tests/api/test_api_life
 tests_api_test_api_life_SOURCES = tests/api/test_api_life.c $(api_team)
 tests_api_test_api_life_LDADD = $(API_TEST_LIBS)

@@ -1,0 +1,188 @@
+/* Calls that run later than they are made, on a stream or at the end of a group: they
+ * keep their arguments, whatever becomes of what those came from. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/support/leakcheck.h"
+#include "trnccl.h"
+
+#define OKAY(call)                                                                       \
+    do {                                                                                 \
+        trncclResult_t okay = (call);                                                    \
+        if (okay != trncclSuccess)                                                       \
+            print_error("%s: %s\n", #call, trncclGetLastError(NULL));                    \
+        assert_int_equal(okay, trncclSuccess);                                           \
+    } while (0)
+
+/* Two ranks and a stream for each, in this thread. */
+static trncclComm_t c[2];
+static trncclStream_t s[2];
+
+static int setup(void **state)
+{
+    (void)state;
+    if (trncclCommInitAll(c, 2, NULL) != trncclSuccess)
+        return -1;
+    for (int r = 0; r < 2; r++)
+        if (trncclStreamCreate(&s[r]) != trncclSuccess)
+            return -1;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (int r = 0; r < 2; r++)
+        if (trncclCommDestroy(c[r]) != trncclSuccess ||
+            trncclStreamDestroy(s[r]) != trncclSuccess)
+            return -1;
+    return 0;
+}
+
+/* Holds a stream up until it is opened: a call whose other rank has not come. */
+struct gate {
+    trncclComm_t c[2];
+    trncclStream_t stream;
+    trncclEvent_t passed;
+    int32_t in, out;
+};
+
+static void gate_create(struct gate *g)
+{
+    OKAY(trncclCommInitAll(g->c, 2, NULL));
+    OKAY(trncclStreamCreate(&g->stream));
+    OKAY(trncclEventCreate(&g->passed));
+    OKAY(trncclAllReduce(&g->in, &g->out, 1, trncclInt32, trncclSum, g->c[0], g->stream));
+    OKAY(trncclEventRecord(g->passed, g->stream));
+}
+
+static void gate_hold(struct gate *g, trncclStream_t stream)
+{
+    OKAY(trncclStreamWaitEvent(stream, g->passed));
+}
+
+static void gate_open(struct gate *g)
+{
+    int32_t out;
+    OKAY(trncclAllReduce(&g->in, &out, 1, trncclInt32, trncclSum, g->c[1], NULL));
+}
+
+static void gate_destroy(struct gate *g)
+{
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclCommDestroy(g->c[r]));
+    OKAY(trncclStreamDestroy(g->stream));
+    OKAY(trncclEventDestroy(g->passed));
+}
+
+/* ---- the scalar of a pre-multiplied sum
+ * -------------------------------------------------------------------- */
+
+static float two = 2, five = 5;
+
+static trncclRedOp_t premul(int rank, float *by)
+{
+    trncclRedOp_t op = trncclSum;
+    OKAY(trncclRedOpCreatePreMulSum(&op, by, trncclFloat32, trncclScalarHostImmediate,
+                                    c[rank]));
+    return op;
+}
+
+/* Each rank calls an all-reduce by 2, and then puts an operation by 5 in its place. */
+static void reduce_and_replace(const float *in, float *out, trncclStream_t *streams)
+{
+    for (int r = 0; r < 2; r++) {
+        trncclRedOp_t op = premul(r, &two);
+        OKAY(trncclAllReduce(&in[r], &out[r], 1, trncclFloat32, op, c[r],
+                             streams ? streams[r] : NULL));
+        OKAY(trncclRedOpDestroy(op, c[r]));
+        premul(r, &five);
+    }
+}
+
+static void premul_replaced_while_queued_keeps_its_scalar(void **state)
+{
+    (void)state;
+    struct gate g = {.in = 0};
+    float in[2] = {1, 2}, out[2] = {0, 0};
+    gate_create(&g);
+    for (int r = 0; r < 2; r++)
+        gate_hold(&g, s[r]);
+    reduce_and_replace(in, out, s);
+    gate_open(&g);
+    for (int r = 0; r < 2; r++) {
+        OKAY(trncclStreamSynchronize(s[r]));
+        assert_true(out[r] == 6);
+    }
+    gate_destroy(&g);
+}
+
+static void premul_replaced_in_a_group_keeps_its_scalar(void **state)
+{
+    (void)state;
+    float in[2] = {1, 2}, out[2] = {0, 0};
+    OKAY(trncclGroupStart());
+    reduce_and_replace(in, out, NULL);
+    OKAY(trncclGroupEnd());
+    assert_true(out[0] == 6 && out[1] == 6);
+}
+
+/* The table of operations moves as it grows: a sanitizer sees who still looks at it. */
+static void premul_queued_while_others_are_made_is_undisturbed(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 30, EACH = 4 };
+    float in[2] = {1, 2}, out[2] = {0, 0};
+    trncclRedOp_t op[2] = {premul(0, &two), premul(1, &two)};
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < EACH; i++)
+            for (int r = 0; r < 2; r++) {
+                OKAY(trncclAllReduce(&in[r], &out[r], 1, trncclFloat32, op[r], c[r],
+                                     s[r]));
+                premul(r, &five);
+            }
+    for (int r = 0; r < 2; r++) {
+        OKAY(trncclStreamSynchronize(s[r]));
+        assert_true(out[r] == 6);
+    }
+}
+
+static void premul_by_device_reads_its_scalar_when_it_runs(void **state)
+{
+    (void)state;
+    struct gate g = {.in = 0};
+    float in[2] = {1, 2}, out[2] = {0, 0}, by = 2;
+    gate_create(&g);
+    for (int r = 0; r < 2; r++) {
+        trncclRedOp_t op;
+        gate_hold(&g, s[r]);
+        OKAY(trncclRedOpCreatePreMulSum(&op, &by, trncclFloat32, trncclScalarDevice,
+                                        c[r]));
+        OKAY(trncclAllReduce(&in[r], &out[r], 1, trncclFloat32, op, c[r], s[r]));
+        OKAY(trncclRedOpDestroy(op, c[r]));
+    }
+    by = 7;
+    gate_open(&g);
+    for (int r = 0; r < 2; r++) {
+        OKAY(trncclStreamSynchronize(s[r]));
+        assert_true(out[r] == 21);
+    }
+    gate_destroy(&g);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(premul_replaced_while_queued_keeps_its_scalar),
+        CASE(premul_replaced_in_a_group_keeps_its_scalar),
+        CASE(premul_queued_while_others_are_made_is_undisturbed),
+        CASE(premul_by_device_reads_its_scalar_when_it_runs),
+    };
+    return cmocka_run_group_tests(tests, leakcheck_setup, leakcheck_teardown);
+}
