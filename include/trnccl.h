@@ -379,7 +379,8 @@ TRNCCL_API trncclResult_t trncclStreamDestroy(trncclStream_t stream);
 TRNCCL_API trncclResult_t trncclStreamSynchronize(trncclStream_t stream);
 /* trncclSuccess if the stream is empty, trncclInProgress if not. */
 TRNCCL_API trncclResult_t trncclStreamQuery(trncclStream_t stream);
-/* Calls queued on stream after this run after the event's recorded point. */
+/* Calls queued on stream after this run after the point last recorded; recording the
+ * event again does not move it. */
 TRNCCL_API trncclResult_t trncclStreamWaitEvent(trncclStream_t stream,
                                                 trncclEvent_t event);
 TRNCCL_API trncclResult_t trncclEventCreate(trncclEvent_t *event);

@@ -10,25 +10,29 @@
 #define STREAM_MAGIC 0x73747265 /* "stre" */
 #define EVENT_MAGIC 0x65766e74  /* "evnt" */
 
-/* A point in a stream. `wanted` counts the records asked for, `reached` those passed: the
- * event is complete when they are equal. Guarded by lock. */
+/* A moment in a stream: what one record asked for. Whoever waits for it holds it, so that
+ * recording the event again, on any stream, neither moves nor releases it. */
+struct point {
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    int refs;
+    bool reached;
+    uint64_t reached_ns;
+};
+
 struct trncclEvent {
     uint32_t magic;
     pid_t pid; /* of the process that made it */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    uint64_t wanted, reached;
-    uint64_t reached_ns; /* when the last record was passed */
-    int refs;            /* the handle, and each queued item that names it */
+    pthread_mutex_t lock; /* guards point; taken before a stream's */
+    struct point *point;  /* of the last record, counted; NULL: never recorded */
 };
 
 enum item_kind { ITEM_CALLS, ITEM_RECORD, ITEM_WAIT };
 
 struct item {
     enum item_kind kind;
-    struct call *calls;        /* owned */
-    struct trncclEvent *event; /* counted */
-    uint64_t number;           /* of the event's record */
+    struct call *calls;  /* owned */
+    struct point *point; /* counted */
     struct item *next;
 };
 
@@ -54,6 +58,69 @@ static trncclResult_t owner_check(const char *name, const char *what, pid_t owne
                      (int)getpid(), (int)owner, what);
 }
 
+/* ---- points ---- */
+
+static struct point *point_create(void)
+{
+    struct point *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->refs = 1;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->changed, NULL);
+    return p;
+}
+
+static struct point *point_get(struct point *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->refs++;
+    pthread_mutex_unlock(&p->lock);
+    return p;
+}
+
+/* NULL is allowed. */
+static void point_put(struct point *p)
+{
+    if (!p)
+        return;
+    pthread_mutex_lock(&p->lock);
+    bool last = --p->refs == 0;
+    pthread_mutex_unlock(&p->lock);
+    if (!last)
+        return;
+    pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->changed);
+    free(p);
+}
+
+static void point_reach(struct point *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->reached = true;
+    p->reached_ns = clock_now_ns();
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void point_wait(struct point *p)
+{
+    pthread_mutex_lock(&p->lock);
+    while (!p->reached)
+        pthread_cond_wait(&p->changed, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Whether it has been reached, and when. */
+static bool point_reached(struct point *p, uint64_t *ns)
+{
+    pthread_mutex_lock(&p->lock);
+    bool reached = p->reached;
+    *ns = p->reached_ns;
+    pthread_mutex_unlock(&p->lock);
+    return reached;
+}
+
 /* ---- events ---- */
 
 static trncclResult_t event_check(const char *name, trncclEvent_t e)
@@ -64,44 +131,13 @@ static trncclResult_t event_check(const char *name, trncclEvent_t e)
     return owner_check(name, "event", e->pid);
 }
 
-static struct trncclEvent *event_get(struct trncclEvent *e)
+/* The point last recorded, for the caller to put; NULL if there is none. */
+static struct point *event_point(struct trncclEvent *e)
 {
     pthread_mutex_lock(&e->lock);
-    e->refs++;
+    struct point *p = e->point ? point_get(e->point) : NULL;
     pthread_mutex_unlock(&e->lock);
-    return e;
-}
-
-static void event_put(struct trncclEvent *e)
-{
-    pthread_mutex_lock(&e->lock);
-    bool last = --e->refs == 0;
-    pthread_mutex_unlock(&e->lock);
-    if (!last)
-        return;
-    pthread_mutex_destroy(&e->lock);
-    pthread_cond_destroy(&e->changed);
-    e->magic = 0;
-    free(e);
-}
-
-static void event_reach(struct trncclEvent *e, uint64_t number)
-{
-    pthread_mutex_lock(&e->lock);
-    if (number > e->reached) {
-        e->reached = number;
-        e->reached_ns = clock_now_ns();
-    }
-    pthread_cond_broadcast(&e->changed);
-    pthread_mutex_unlock(&e->lock);
-}
-
-static void event_wait(struct trncclEvent *e, uint64_t number)
-{
-    pthread_mutex_lock(&e->lock);
-    while (e->reached < number)
-        pthread_cond_wait(&e->changed, &e->lock);
-    pthread_mutex_unlock(&e->lock);
+    return p;
 }
 
 trncclResult_t trncclEventCreate(trncclEvent_t *event)
@@ -113,9 +149,7 @@ trncclResult_t trncclEventCreate(trncclEvent_t *event)
         return error_set(trncclSystemError, "out of memory for an event");
     e->magic = EVENT_MAGIC;
     e->pid = getpid();
-    e->refs = 1;
     pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->changed, NULL);
     *event = e;
     return trncclSuccess;
 }
@@ -123,40 +157,43 @@ trncclResult_t trncclEventCreate(trncclEvent_t *event)
 trncclResult_t trncclEventDestroy(trncclEvent_t event)
 {
     TRY(event_check("trncclEventDestroy", event));
-    event_put(event);
+    point_put(event->point);
+    pthread_mutex_destroy(&event->lock);
+    event->magic = 0;
+    free(event);
     return trncclSuccess;
 }
 
 trncclResult_t trncclEventSynchronize(trncclEvent_t event)
 {
     TRY(event_check("trncclEventSynchronize", event));
-    pthread_mutex_lock(&event->lock);
-    uint64_t wanted = event->wanted;
-    pthread_mutex_unlock(&event->lock);
-    event_wait(event, wanted);
+    struct point *p = event_point(event);
+    if (p)
+        point_wait(p);
+    point_put(p);
     return trncclSuccess;
 }
 
 trncclResult_t trncclEventQuery(trncclEvent_t event)
 {
     TRY(event_check("trncclEventQuery", event));
-    pthread_mutex_lock(&event->lock);
-    bool reached = event->reached >= event->wanted;
-    pthread_mutex_unlock(&event->lock);
+    struct point *p = event_point(event);
+    uint64_t ns;
+    bool reached = !p || point_reached(p, &ns);
+    point_put(p);
     return reached ? trncclSuccess : trncclInProgress;
 }
 
 /* When a complete event was reached. */
 static trncclResult_t event_time(trncclEvent_t e, const char *which, uint64_t *ns)
 {
-    pthread_mutex_lock(&e->lock);
-    bool recorded = e->wanted > 0, reached = e->reached >= e->wanted;
-    *ns = e->reached_ns;
-    pthread_mutex_unlock(&e->lock);
-    if (!recorded)
+    struct point *p = event_point(e);
+    if (!p)
         return error_set(trncclInvalidUsage,
                          "trncclEventElapsedTime: the %s event has never been recorded",
                          which);
+    bool reached = point_reached(p, ns);
+    point_put(p);
     return reached
                ? trncclSuccess
                : error_set(trncclInProgress,
@@ -192,8 +229,7 @@ void stream_free_calls(struct call *list)
 static void item_free(struct item *i)
 {
     stream_free_calls(i->calls);
-    if (i->event)
-        event_put(i->event);
+    point_put(i->point);
     free(i);
 }
 
@@ -219,9 +255,9 @@ static void item_run(struct trncclStream *s, struct item *i)
     if (i->kind == ITEM_CALLS)
         run_calls(s, i->calls);
     else if (i->kind == ITEM_RECORD)
-        event_reach(i->event, i->number);
+        point_reach(i->point);
     else
-        event_wait(i->event, i->number);
+        point_wait(i->point);
 }
 
 static void *stream_main(void *argument)
@@ -349,16 +385,23 @@ trncclResult_t trncclStreamWaitEvent(trncclStream_t stream, trncclEvent_t event)
 {
     TRY(stream_check("trncclStreamWaitEvent", stream));
     TRY(event_check("trncclStreamWaitEvent", event));
-    pthread_mutex_lock(&event->lock);
-    uint64_t number = event->wanted;
-    pthread_mutex_unlock(&event->lock);
-    if (number == 0)
+    struct point *p = event_point(event);
+    if (!p)
         return trncclSuccess; /* never recorded: nothing to wait for, as in CUDA */
-    trncclResult_t result = enqueue(
-        stream,
-        &(struct item){.kind = ITEM_WAIT, .event = event_get(event), .number = number});
+    trncclResult_t result =
+        enqueue(stream, &(struct item){.kind = ITEM_WAIT, .point = p});
     if (result != trncclSuccess)
-        event_put(event);
+        point_put(p);
+    return result;
+}
+
+/* Puts a point on the stream; the stream holds it from then on. */
+static trncclResult_t point_enqueue(struct point *p, trncclStream_t stream)
+{
+    trncclResult_t result =
+        enqueue(stream, &(struct item){.kind = ITEM_RECORD, .point = point_get(p)});
+    if (result != trncclSuccess)
+        point_put(p);
     return result;
 }
 
@@ -367,19 +410,22 @@ trncclResult_t trncclEventRecord(trncclEvent_t event, trncclStream_t stream)
     TRY(event_check("trncclEventRecord", event));
     if (stream)
         TRY(stream_check("trncclEventRecord", stream));
+    struct point *p = point_create();
+    if (!p)
+        return error_set(trncclSystemError, "out of memory for a record of an event");
+    trncclResult_t result = trncclSuccess;
+    if (!stream)
+        point_reach(p); /* everything without a stream has completed already */
+    /* Under the lock, so that the last of two records is last on its stream, too. */
     pthread_mutex_lock(&event->lock);
-    uint64_t number = ++event->wanted;
+    if (stream)
+        result = point_enqueue(p, stream);
+    struct point *before = p;
+    if (result == trncclSuccess) {
+        before = event->point;
+        event->point = p;
+    }
     pthread_mutex_unlock(&event->lock);
-    if (!stream) { /* everything without a stream has completed already */
-        event_reach(event, number);
-        return trncclSuccess;
-    }
-    trncclResult_t result = enqueue(
-        stream,
-        &(struct item){.kind = ITEM_RECORD, .event = event_get(event), .number = number});
-    if (result != trncclSuccess) {
-        event_put(event);
-        event_reach(event, number);
-    }
+    point_put(before);
     return result;
 }

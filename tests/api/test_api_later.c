@@ -1,5 +1,6 @@
 /* Calls that run later than they are made, on a stream or at the end of a group: they
  * keep their arguments, whatever becomes of what those came from. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -175,6 +176,57 @@ static void premul_by_device_reads_its_scalar_when_it_runs(void **state)
     gate_destroy(&g);
 }
 
+/* ---- events
+ * ----------------------------------------------------------------------------------------
+ */
+
+/* Nothing should happen: looks for a while whether it does. */
+static void stays_in_progress(trncclEvent_t event)
+{
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(trncclEventQuery(event), trncclInProgress);
+        sched_yield();
+    }
+}
+
+static void event_recorded_again_keeps_those_who_wait(void **state)
+{
+    (void)state;
+    struct gate g = {.in = 0};
+    trncclStream_t free_stream;
+    trncclEvent_t event, after;
+    gate_create(&g);
+    OKAY(trncclStreamCreate(&free_stream));
+    OKAY(trncclEventCreate(&event));
+    OKAY(trncclEventCreate(&after));
+    gate_hold(&g, s[0]);
+    OKAY(trncclEventRecord(event, s[0]));
+    OKAY(trncclStreamWaitEvent(s[1], event));
+    OKAY(trncclEventRecord(after, s[1]));
+    /* Again on a stream where it is reached at once, then on none. */
+    OKAY(trncclEventRecord(event, free_stream));
+    OKAY(trncclEventSynchronize(event));
+    stays_in_progress(after);
+    OKAY(trncclEventRecord(event, NULL));
+    OKAY(trncclEventQuery(event));
+    stays_in_progress(after);
+    /* And back behind the gate: it waits anew, and the time asked for is this record's.
+     */
+    float ms = -1;
+    OKAY(trncclEventRecord(event, s[1]));
+    assert_int_equal(trncclEventQuery(event), trncclInProgress);
+    assert_int_equal(trncclEventElapsedTime(&ms, event, event), trncclInProgress);
+    gate_open(&g);
+    OKAY(trncclEventSynchronize(event));
+    OKAY(trncclEventQuery(after));
+    OKAY(trncclEventElapsedTime(&ms, after, event));
+    assert_true(ms >= 0);
+    OKAY(trncclEventDestroy(after));
+    OKAY(trncclEventDestroy(event));
+    OKAY(trncclStreamDestroy(free_stream));
+    gate_destroy(&g);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -183,6 +235,7 @@ int main(void)
         CASE(premul_replaced_in_a_group_keeps_its_scalar),
         CASE(premul_queued_while_others_are_made_is_undisturbed),
         CASE(premul_by_device_reads_its_scalar_when_it_runs),
+        CASE(event_recorded_again_keeps_those_who_wait),
     };
     return cmocka_run_group_tests(tests, leakcheck_setup, leakcheck_teardown);
 }
