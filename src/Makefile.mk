@@ -19,7 +19,9 @@ libtrnccl_core_la_SOURCES += \
 	src/record.c \
 	src/record.h \
 	src/stream.c \
-	src/stream.h
+	src/stream.h \
+	src/turn.c \
+	src/turn.h
 
 check_PROGRAMS += tests/unit/test_call
 tests_unit_test_call_SOURCES = tests/unit/test_call.c
@@ -32,3 +34,7 @@ tests_unit_test_host_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_record
 tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_record_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_turn
+tests_unit_test_turn_SOURCES = tests/unit/test_turn.c
+tests_unit_test_turn_LDADD = $(TEST_LIBS)

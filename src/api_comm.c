@@ -484,10 +484,7 @@ static void settle(struct trncclComm *c)
         pthread_join(c->creator, NULL);
         c->has_creator = false;
     }
-    pthread_mutex_lock(&c->turn_lock);
-    while (atomic_load(&c->serving) != c->tickets)
-        pthread_cond_wait(&c->turn, &c->turn_lock);
-    pthread_mutex_unlock(&c->turn_lock);
+    turn_settle(&c->turns);
 }
 
 /* Ending is for the process that began. */

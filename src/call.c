@@ -138,34 +138,17 @@ void call_issue(struct call *list)
 {
     for (struct call *c = list; c; c = c->next)
         if ((c->leads = first_of_comm(list, c)))
-            c->ticket = c->comm->tickets++;
+            c->ticket = turn_take(&c->comm->turns);
 }
 
-static inline void turn_wait(struct call *c)
+/* All that a call still does to its communicator; then its turn may be passed, and the
+ * communicator may be gone. */
+static inline void call_finish(struct call *c, trncclResult_t result)
 {
-    struct trncclComm *comm = c->comm;
-    if (__builtin_expect(
-            atomic_load_explicit(&comm->serving, memory_order_acquire) == c->ticket, 1))
-        return;
-    pthread_mutex_lock(&comm->turn_lock);
-    while (atomic_load(&comm->serving) != c->ticket)
-        pthread_cond_wait(&comm->turn, &comm->turn_lock);
-    pthread_mutex_unlock(&comm->turn_lock);
-}
-
-static inline void turn_pass(struct call *c)
-{
-    struct trncclComm *comm = c->comm;
-    if (__builtin_expect(!atomic_load_explicit(&comm->streamed, memory_order_relaxed),
-                         1)) {
-        /* Pairs with turn_wait: everything the call did is done. */
-        atomic_store_explicit(&comm->serving, c->ticket + 1, memory_order_release);
-        return;
-    }
-    pthread_mutex_lock(&comm->turn_lock);
-    atomic_store(&comm->serving, c->ticket + 1);
-    pthread_cond_broadcast(&comm->turn);
-    pthread_mutex_unlock(&comm->turn_lock);
+    int none = trncclSuccess;
+    if (__builtin_expect(result != trncclSuccess && c->stream, 0))
+        atomic_compare_exchange_strong(&c->comm->async_result, &none, (int)result);
+    call_unbind(c);
 }
 
 /* ---- sends of a rank to itself ---- */
@@ -228,7 +211,8 @@ static trncclResult_t join_to_itself(struct call *list)
 
 trncclResult_t call_run_one(struct call *c)
 {
-    turn_wait(c);
+    struct turns *turns = &c->comm->turns;
+    turn_wait(turns, c->ticket);
     struct exec_task task;
     trncclResult_t result = trncclSuccess;
     if (__builtin_expect(to_itself(c), 0))
@@ -239,8 +223,8 @@ trncclResult_t call_run_one(struct call *c)
         result = exec_drive_one(&task, &c->comm->patience);
     else
         result = call_refused(c, result);
-    call_unpin(c);
-    turn_pass(c);
+    call_finish(c, result);
+    turn_pass(turns, c->ticket);
     return result;
 }
 
@@ -295,7 +279,7 @@ trncclResult_t call_run_all(struct call *list)
     trncclResult_t result = trncclSuccess;
     for (struct call *c = list; c; c = c->next) {
         if (c->leads)
-            turn_wait(c);
+            turn_wait(&c->comm->turns, c->ticket);
         ncalls++;
     }
     struct exec_task *tasks = calloc(2 * (size_t)ncalls + 1, sizeof *tasks);
@@ -306,7 +290,9 @@ trncclResult_t call_run_all(struct call *list)
         result = run_together(list, ncalls, tasks);
     free(tasks);
     for (struct call *c = list; c; c = c->next)
+        call_finish(c, result);
+    for (struct call *c = list; c; c = c->next)
         if (c->leads)
-            turn_pass(c);
+            turn_pass(&c->comm->turns, c->ticket);
     return result;
 }

@@ -6,6 +6,8 @@
 #ifndef TRNCCL_CALL_H
 #define TRNCCL_CALL_H
 
+#include <stdlib.h>
+
 #include "comm.h"
 
 enum call_kind { CALL_COLLECTIVE, CALL_SEND, CALL_RECV };
@@ -32,6 +34,7 @@ struct call {
     int32_t *pairs; /* permute: owned by arrays */
     int32_t npairs;
     void *arrays;
+    trncclStream_t stream; /* or NULL: whoever made the call waits for it */
     uint64_t ticket; /* of the list's calls on this communicator, kept by the first: */
     bool leads;
     struct call *next; /* in a group or a stream's batch */
@@ -57,11 +60,14 @@ void call_cache_destroy(struct call_cache *c); /* NULL is allowed */
 /* Takes a ticket of each communicator in the list: the order in which lists run. */
 void call_issue(struct call *list);
 /* Runs a list of calls, issued before, and returns the first bad result. The calls stay
- * the caller's. */
+ * the caller's, but have no more to do with their communicators, which may be gone. */
 trncclResult_t call_run_all(struct call *list);
 /* The same for exactly one, without anything that a list needs: the fastest path. */
 trncclResult_t call_run_one(struct call *c);
-/* Frees what a call owns (not the call). */
-void call_fini(struct call *c);
+/* Frees what a call owns (not the call) once it has run, or if it never will. */
+static inline void call_fini(struct call *c)
+{
+    free(c->arrays);
+}
 
 #endif

@@ -272,25 +272,18 @@ trncclResult_t call_lookup(struct call *c)
     return call_bind_new(c, cacheable && !e->pins ? e : NULL, &key);
 }
 
-void call_unpin(struct call *c)
+void call_unbind(struct call *c)
 {
     if (c->entry)
         c->entry->pins--;
     c->entry = NULL;
-}
-
-void call_fini(struct call *c)
-{
-    call_unpin(c);
-    if (c->owned) {
-        exec_program_destroy(c->owned->program);
-        sched_destroy(c->owned->sched);
-        if (c->owned->run)
-            exec_run_fini(c->owned->run);
-        free(c->owned->run);
-        free(c->owned);
-        c->owned = NULL;
-    }
-    free(c->arrays);
-    c->arrays = NULL;
+    if (!c->owned)
+        return;
+    exec_program_destroy(c->owned->program);
+    sched_destroy(c->owned->sched);
+    if (c->owned->run)
+        exec_run_fini(c->owned->run);
+    free(c->owned->run);
+    free(c->owned);
+    c->owned = NULL;
 }

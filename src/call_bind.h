@@ -17,9 +17,10 @@ struct call_owned {
 trncclResult_t call_own(struct call *c);
 /* Finds the program, kernel and signature of a call that was bound before, or binds it
  * and keeps that for the next one like it. The cache's entry stays pinned until
- * call_unpin. */
+ * call_unbind. */
 trncclResult_t call_lookup(struct call *c);
-void call_unpin(struct call *c);
+/* Gives back all of it, while it is still the call's turn. */
+void call_unbind(struct call *c);
 
 /* A hash in which every input bit reaches every output bit. */
 static inline uint64_t call_mix(uint64_t x)

@@ -26,8 +26,7 @@ trncclResult_t comm_allocate(const struct comm_args *args, struct trncclComm **o
     c->timeout_ms = args->timeout_ms;
     snprintf(c->name, sizeof c->name, "%s", args->name ? args->name : "comm");
     c->last_algo = "";
-    pthread_mutex_init(&c->turn_lock, NULL);
-    pthread_cond_init(&c->turn, NULL);
+    turn_init(&c->turns);
     pthread_mutex_init(&c->error_lock, NULL);
     *out = c;
     return trncclSuccess;
@@ -61,8 +60,7 @@ void comm_free(struct trncclComm *c)
         c->registrations = r->next;
         free(r);
     }
-    pthread_mutex_destroy(&c->turn_lock);
-    pthread_cond_destroy(&c->turn);
+    turn_fini(&c->turns);
     pthread_mutex_destroy(&c->error_lock);
     c->magic = 0;
     free(c);

@@ -10,6 +10,7 @@
 #include "exec/wait.h"
 #include "host.h"
 #include "plan/plan.h"
+#include "turn.h"
 
 #define COMM_MAGIC 0x636f6d6d /* "comm" */
 /* Connections per pair: one per channel of a schedule, one for sends and receives. */
@@ -63,12 +64,7 @@ struct trncclComm {
     uint64_t history; /* hash of them all */
     const char *last_algo;
 
-    /* Calls run in the order of their tickets, whichever stream they are on. */
-    uint64_t tickets;         /* handed out; by the caller's thread */
-    _Atomic uint64_t serving; /* next to run */
-    atomic_bool streamed;     /* some call has been queued on a stream: others may wait */
-    pthread_mutex_t turn_lock;
-    pthread_cond_t turn;
+    struct turns turns; /* of its calls; guards cache, run, scratch, seq, conns */
 
     struct comm_registration *registrations; /* owned list */
     struct comm_redop *redops;               /* owned [nredops] */

@@ -36,6 +36,7 @@ static trncclResult_t keep(const struct call *call, trncclStream_t stream)
         return error_set(trncclSystemError, "out of memory for a call in a group");
     }
     *copy = *call;
+    copy->stream = stream;
     *k = (struct kept){copy, stream, NULL};
     if (!group.last)
         group.last = &group.first;
@@ -47,7 +48,7 @@ static trncclResult_t keep(const struct call *call, trncclStream_t stream)
 static trncclResult_t submit_stream(struct call *list, trncclStream_t stream)
 {
     for (struct call *c = list; c; c = c->next)
-        atomic_store(&c->comm->streamed, true);
+        atomic_store(&c->comm->turns.shared, true);
     call_issue(list);
     return stream_enqueue(stream, list);
 }
@@ -66,12 +67,13 @@ trncclResult_t group_submit(struct call *call, trncclStream_t stream)
     if (!copy)
         return error_set(trncclSystemError, "out of memory for a queued call");
     *copy = *call;
+    copy->stream = stream;
     return submit_stream(copy, stream);
 }
 
 trncclResult_t group_refuse(struct call *call, trncclResult_t result)
 {
-    free(call->arrays);
+    call_fini(call);
     if (group.depth && group.result == trncclSuccess) {
         group.result = result;
         snprintf(group.text, sizeof group.text, "%s", error_text());

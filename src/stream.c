@@ -238,10 +238,6 @@ static void run_calls(struct trncclStream *s, struct call *list)
     trncclResult_t result = call_run_all(list);
     if (result == trncclSuccess)
         return;
-    for (struct call *c = list; c; c = c->next) {
-        int none = trncclSuccess;
-        atomic_compare_exchange_strong(&c->comm->async_result, &none, (int)result);
-    }
     pthread_mutex_lock(&s->lock);
     if (s->error == trncclSuccess) {
         s->error = result;

@@ -227,6 +227,73 @@ static void event_recorded_again_keeps_those_who_wait(void **state)
     gate_destroy(&g);
 }
 
+/* ---- communicators destroyed behind their last call
+ * ------------------------------------------------------- */
+
+/* Destroy waits until the streams have done with the communicator: a sanitizer sees a
+ * stream that still touches it. */
+enum { DESTROYS = 25 };
+
+static void destroy_behind_queued_groups_waits_for_their_end(void **state)
+{
+    (void)state;
+    enum { CALLS = 20 };
+    int32_t in[CALLS], out[2][CALLS];
+    for (int i = 0; i < CALLS; i++)
+        in[i] = i;
+    for (int round = 0; round < DESTROYS; round++) {
+        trncclComm_t mine[2];
+        OKAY(trncclCommInitAll(mine, 2, NULL));
+        for (int k = 0; k < 2; k++) {
+            OKAY(trncclGroupStart());
+            for (int i = 0; i < CALLS; i++)
+                for (int r = 0; r < 2; r++)
+                    OKAY(trncclAllReduce(&in[i], &out[r][i], 1 + (size_t)(i % 2 && i < 9),
+                                         trncclInt32, trncclSum, mine[r], s[r]));
+            OKAY(trncclGroupEnd());
+        }
+        for (int r = 0; r < 2; r++)
+            OKAY(trncclCommDestroy(mine[r]));
+        assert_int_equal(out[0][CALLS - 1], 2 * (CALLS - 1));
+        assert_int_equal(out[1][CALLS - 1], 2 * (CALLS - 1));
+    }
+}
+
+static void destroy_behind_an_abort_waits_for_the_queued_calls(void **state)
+{
+    (void)state;
+    int32_t in = 1, out = 0;
+    for (int round = 0; round < DESTROYS; round++) {
+        trncclComm_t mine[2];
+        OKAY(trncclCommInitAll(mine, 2, NULL));
+        for (int i = 0; i < 3; i++)
+            OKAY(trncclAllReduce(&in, &out, 1, trncclInt32, trncclSum, mine[0], s[0]));
+        OKAY(trncclCommAbort(mine[0]));
+        for (int r = 0; r < 2; r++)
+            OKAY(trncclCommDestroy(mine[r]));
+        assert_int_equal(trncclStreamSynchronize(s[0]), trncclAborted);
+    }
+}
+
+static void destroy_behind_a_call_that_fails_waits_for_it(void **state)
+{
+    (void)state;
+    int32_t in[2] = {1, 2}, out[2] = {0, 0};
+    for (int round = 0; round < DESTROYS; round++) {
+        trncclComm_t mine[2];
+        OKAY(trncclCommInitAll(mine, 2, NULL));
+        OKAY(trncclAllReduce(in, out, 1, trncclInt32, trncclSum, mine[0], s[0]));
+        /* Refused, if the other rank has found out already. */
+        trncclResult_t second =
+            trncclAllReduce(in, out, 2, trncclInt32, trncclSum, mine[1], s[1]);
+        assert_true(second == trncclSuccess || second == trncclInvalidUsage);
+        for (int r = 0; r < 2; r++)
+            OKAY(trncclCommDestroy(mine[r]));
+        assert_int_equal(trncclStreamSynchronize(s[0]), trncclInvalidUsage);
+        (void)trncclStreamSynchronize(s[1]);
+    }
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -236,6 +303,9 @@ int main(void)
         CASE(premul_queued_while_others_are_made_is_undisturbed),
         CASE(premul_by_device_reads_its_scalar_when_it_runs),
         CASE(event_recorded_again_keeps_those_who_wait),
+        CASE(destroy_behind_queued_groups_waits_for_their_end),
+        CASE(destroy_behind_an_abort_waits_for_the_queued_calls),
+        CASE(destroy_behind_a_call_that_fails_waits_for_it),
     };
     return cmocka_run_group_tests(tests, leakcheck_setup, leakcheck_teardown);
 }
