@@ -9,6 +9,8 @@ libtrnccl_core_la_SOURCES += \
 	src/call_bind.h \
 	src/call_check.c \
 	src/call_check.h \
+	src/call_list.c \
+	src/call_run.h \
 	src/comm.c \
 	src/comm.h \
 	src/group.c \

@@ -10,6 +10,7 @@
 
 #include "comm.h"
 
+enum call_state { CALL_WAITS, CALL_BEGUN, CALL_ENDED };
 enum call_kind { CALL_COLLECTIVE, CALL_SEND, CALL_RECV };
 
 struct call {
@@ -40,6 +41,8 @@ struct call {
     struct call *next; /* in a group or a stream's batch */
 
     /* From here on: how it is run. */
+    enum call_state state;
+    trncclResult_t result; /* when it has ended, or was refused */
     bool inplace;
     bool left_seen; /* the peer waited for had left at the last check */
     uint32_t sig;
@@ -48,6 +51,7 @@ struct call {
     const struct combine *combine;
     struct call_entry *entry; /* of the cache, pinned while the call runs; or it owns: */
     struct call_owned *owned;
+    struct exec_run *run;   /* the communicator's, or owned's */
     struct exec_task *task; /* the caller's, while it runs */
     bool joined;            /* a receive from itself that the send does as a copy */
     bool heads_queue;       /* no earlier call of the list must come first */
@@ -57,10 +61,18 @@ struct call {
 trncclResult_t call_cache_create(struct call_cache **out);
 void call_cache_destroy(struct call_cache *c); /* NULL is allowed */
 
+/* Whether a call sends to, or receives from, its own rank. */
+static inline bool call_to_itself(const struct call *c)
+{
+    return c->kind != CALL_COLLECTIVE && c->root == c->comm->rank;
+}
+
 /* Takes a ticket of each communicator in the list: the order in which lists run. */
 void call_issue(struct call *list);
-/* Runs a list of calls, issued before, and returns the first bad result. The calls stay
- * the caller's, but have no more to do with their communicators, which may be gone. */
+/* Runs a list of one or more calls, issued before, until all have ended or one has
+ * failed, and returns that one's result with its text; the others' communicators then
+ * end, too. The calls stay the caller's, but have no more to do with their communicators,
+ * which may be gone. */
 trncclResult_t call_run_all(struct call *list);
 /* The same for exactly one, without anything that a list needs: the fastest path. */
 trncclResult_t call_run_one(struct call *c);

@@ -16,6 +16,9 @@
 #define NAP_NS 500000
 /* Polls between two looks at the clock, while yielding. */
 #define CHECK_EVERY 32
+/* While some tasks move, how often the others are asked: an abort must not wait for them.
+ */
+#define BUSY_CHECK_NS 10000000
 
 static atomic_int membarrier_state; /* 0 unknown, 1 available, -1 not */
 
@@ -49,13 +52,24 @@ static inline void relax(void)
 #endif
 }
 
+/* Tasks that one thread drives. */
+struct drive {
+    struct exec_task *tasks;
+    int ntasks;
+    int left;                 /* not done, at the last look */
+    struct exec_task *failed; /* the first, in time */
+    int32_t idle;             /* looks since something moved */
+    uint32_t moves;           /* looks at which something moved */
+    uint64_t checked_ns;      /* when checks were asked last */
+};
+
 /* One look at every task; returns whether any moved and counts those not done. */
-static bool drive_once(struct exec_task *tasks, int ntasks, int *left)
+static bool drive_once(struct drive *d)
 {
     bool moved = false;
-    *left = 0;
-    for (int i = 0; i < ntasks; i++) {
-        struct exec_task *t = &tasks[i];
+    d->left = 0;
+    for (int i = 0; i < d->ntasks; i++) {
+        struct exec_task *t = &d->tasks[i];
         if (t->done)
             continue;
         enum exec_state state = exec_run_advance(t->run);
@@ -69,7 +83,7 @@ static bool drive_once(struct exec_task *tasks, int ntasks, int *left)
             *t = *t->next;
             t->begin(t);
         }
-        ++*left;
+        ++d->left;
         if (state == EXEC_MOVED) {
             moved = true;
             t->idle_since_ns = 0;
@@ -78,13 +92,14 @@ static bool drive_once(struct exec_task *tasks, int ntasks, int *left)
     return moved;
 }
 
-/* Asks every waiting task whether it should go on. Returns how long the most patient
- * waits. */
-static uint64_t check_all(struct exec_task *tasks, int ntasks)
+/* Asks every task whether it should go on, up to the first that should not. Returns how
+ * long the task that moved last has waited. */
+static uint64_t check_all(struct drive *d)
 {
     uint64_t now = clock_now_ns(), least = UINT64_MAX;
-    for (int i = 0; i < ntasks; i++) {
-        struct exec_task *t = &tasks[i];
+    d->checked_ns = now;
+    for (int i = 0; i < d->ntasks; i++) {
+        struct exec_task *t = &d->tasks[i];
         if (t->done)
             continue;
         if (!t->idle_since_ns)
@@ -93,35 +108,39 @@ static uint64_t check_all(struct exec_task *tasks, int ntasks)
         t->result = t->check(t->context, t->run, waited);
         if (t->result != trncclSuccess) {
             t->done = true;
+            d->failed = t;
             if (t->failed)
                 t->failed(t);
-        } else if (waited < least) {
-            least = waited;
+            return 0;
         }
+        if (waited < least)
+            least = waited;
     }
     return least == UINT64_MAX ? 0 : least;
 }
 
-static bool any_fault(const struct exec_task *tasks, int ntasks)
+static bool any_fault(const struct drive *d)
 {
-    for (int i = 0; i < ntasks; i++)
-        if (!tasks[i].done && atomic_load_explicit(tasks[i].fault, memory_order_acquire))
+    for (int i = 0; i < d->ntasks; i++)
+        if (!d->tasks[i].done &&
+            atomic_load_explicit(d->tasks[i].fault, memory_order_acquire))
             return true;
     return false;
 }
 
 /* Sleeps until the first waiting task's bell rings, or a while. */
-static void sleep_on_bell(struct exec_task *tasks, int ntasks)
+static void sleep_on_bell(struct drive *d)
 {
-    struct exec_task *t = tasks;
-    int left, waiting = 0;
-    for (int i = ntasks - 1; i >= 0; i--)
-        if (!tasks[i].done) {
-            t = &tasks[i];
+    struct exec_task *t = d->tasks;
+    int waiting = 0;
+    for (int i = d->ntasks - 1; i >= 0; i--)
+        if (!d->tasks[i].done) {
+            t = &d->tasks[i];
             waiting++;
         }
-    unsigned heard = atomic_load_explicit(&t->bell->bell, memory_order_relaxed);
-    atomic_store_explicit(&t->bell->sleeping, 1, memory_order_relaxed);
+    struct segment_rank *bell = t->bell;
+    unsigned heard = atomic_load_explicit(&bell->bell, memory_order_relaxed);
+    atomic_store_explicit(&bell->sleeping, 1, memory_order_relaxed);
     bool sure = membarrier_available();
     if (sure)
         /* Pairs with segment_ring: whoever stored something for us before this line
@@ -129,61 +148,61 @@ static void sleep_on_bell(struct exec_task *tasks, int ntasks)
         syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
     else
         atomic_thread_fence(memory_order_seq_cst);
-    if (!drive_once(tasks, ntasks, &left) && left) {
+    if (!drive_once(d) && d->left) {
         struct timespec ts = {.tv_nsec = sure && waiting == 1 ? SLEEP_NS : NAP_NS};
-        syscall(SYS_futex, &t->bell->bell, FUTEX_WAIT, heard, &ts, NULL, 0);
+        syscall(SYS_futex, &bell->bell, FUTEX_WAIT, heard, &ts, NULL, 0);
     }
-    atomic_store_explicit(&t->bell->sleeping, 0, memory_order_relaxed);
-}
-
-static trncclResult_t first_bad(const struct exec_task *tasks, int ntasks)
-{
-    for (int i = 0; i < ntasks; i++)
-        if (tasks[i].result != trncclSuccess)
-            return tasks[i].result;
-    return trncclSuccess;
+    atomic_store_explicit(&bell->sleeping, 0, memory_order_relaxed);
 }
 
 /* Nothing moved: waits a little, longer and longer. */
-static void wait_a_little(struct exec_task *tasks, int ntasks,
-                          const struct exec_patience *p, int32_t *idle)
+static void wait_a_little(struct drive *d, const struct exec_patience *p)
 {
-    if (++*idle <= p->polls) {
+    if (++d->idle <= p->polls) {
         relax();
         return;
     }
-    bool fault = any_fault(tasks, ntasks);
-    if (fault || *idle % CHECK_EVERY == 0) {
-        uint64_t waited = check_all(tasks, ntasks);
+    bool fault = any_fault(d);
+    if (fault || d->idle % CHECK_EVERY == 0) {
+        uint64_t waited = check_all(d);
         if (!fault && waited > p->spin_ns) {
-            sleep_on_bell(tasks, ntasks);
+            sleep_on_bell(d);
             return;
         }
     }
     sched_yield();
 }
 
+/* Something moved: those that did not are looked at all the same, now and then. */
+static void check_the_idle(struct drive *d)
+{
+    d->idle = 0;
+    if (++d->moves % CHECK_EVERY == 0 && clock_now_ns() - d->checked_ns > BUSY_CHECK_NS)
+        check_all(d);
+}
+
 trncclResult_t exec_drive(struct exec_task *tasks, int ntasks,
                           const struct exec_patience *p)
 {
-    int32_t idle = 0;
+    struct drive d = {.tasks = tasks, .ntasks = ntasks};
     for (int i = 0; i < ntasks; i++)
         tasks[i].begin(&tasks[i]);
     for (;;) {
-        int left;
-        bool moved = drive_once(tasks, ntasks, &left);
-        if (!left)
-            return first_bad(tasks, ntasks);
+        bool moved = drive_once(&d);
+        if (!d.left)
+            return trncclSuccess;
         if (moved)
-            idle = 0;
+            check_the_idle(&d);
         else
-            wait_a_little(tasks, ntasks, p, &idle);
+            wait_a_little(&d, p);
+        if (d.failed)
+            return d.failed->result;
     }
 }
 
 trncclResult_t exec_drive_one(struct exec_task *t, const struct exec_patience *p)
 {
-    int32_t idle = 0;
+    struct drive d = {.tasks = t, .ntasks = 1};
     t->begin(t);
     for (;;) {
         enum exec_state state = exec_run_advance(t->run);
@@ -193,10 +212,10 @@ trncclResult_t exec_drive_one(struct exec_task *t, const struct exec_patience *p
         }
         if (state == EXEC_MOVED) {
             t->idle_since_ns = 0;
-            idle = 0;
+            d.idle = 0;
             continue;
         }
-        wait_a_little(t, 1, p, &idle);
+        wait_a_little(&d, p);
         if (__builtin_expect(t->done, 0))
             return t->result; /* a check ended it, or it was done on falling asleep */
     }

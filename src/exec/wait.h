@@ -15,9 +15,9 @@ struct exec_task {
     struct exec_run *run;
     struct segment_rank *bell; /* this rank's; peers ring it */
     const atomic_int *fault;   /* non-zero: ask `check` at once */
-    /* Asked now and then while the task waits (never while it moves): should it go on?
-     * waited_ns: how long nothing has moved. Fills the error text when it does not return
-     * trncclSuccess; the task then ends with that result. */
+    /* Asked now and then while the task waits, and rarely while others of its thread
+     * move: should it go on? waited_ns: how long nothing of it has moved. Fills the error
+     * text when it does not return trncclSuccess; the task then ends with that result. */
     trncclResult_t (*check)(void *context, const struct exec_run *run,
                             uint64_t waited_ns);
     void *context;
@@ -29,7 +29,7 @@ struct exec_task {
     void (*end)(struct exec_task *t);
     void (*failed)(struct exec_task *t); /* or NULL */
     trncclResult_t
-        result; /* valid after exec_drive, also for a chain: its first bad one */
+        result; /* valid when it is done, also for a chain: its first bad one */
     bool done;
     uint64_t idle_since_ns;
 };
@@ -43,9 +43,9 @@ struct exec_patience {
 /* Patience for nranks ranks on this machine's cores. Once per communicator; also
  * registers the process for membarrier, which makes ringing a sleeper free of fences. */
 struct exec_patience exec_patience_for(int nranks, int64_t spin_us);
-/* Begins all tasks and advances them until each is done. Returns the first bad result,
- * else trncclSuccess. */
-/* The same for one task without `next`: the fastest path. */
+/* Begins all tasks and advances them until each is done, or one has failed: then it
+ * returns that one's result and text at once and leaves the others where they stand, for
+ * the caller to give up. */
 trncclResult_t exec_drive(struct exec_task *tasks, int ntasks,
                           const struct exec_patience *p);
 /* The same for one task without `next`: the fastest path. */

@@ -18,6 +18,10 @@ check_PROGRAMS += tests/api/test_api_forced
 tests_api_test_api_forced_SOURCES = tests/api/test_api_forced.c $(api_team)
 tests_api_test_api_forced_LDADD = $(API_TEST_LIBS)
 
+check_PROGRAMS += tests/api/test_api_give_up
+tests_api_test_api_give_up_SOURCES = tests/api/test_api_give_up.c $(api_team)
+tests_api_test_api_give_up_LDADD = $(API_TEST_LIBS)
+
 check_PROGRAMS += tests/api/test_api_groups
 tests_api_test_api_groups_SOURCES = tests/api/test_api_groups.c $(api_team)
 tests_api_test_api_groups_LDADD = $(API_TEST_LIBS)

@@ -201,6 +201,131 @@ static void drive_chainThatFails_stopsThere(void **state)
     assert_int_equal(f.failed, 1);
 }
 
+/* ---- tasks side by side ---- */
+
+/* A connection from which nothing ever comes, and the run that waits for it. */
+static const void *peek_never(struct transport_conn *c, size_t nbytes, uint32_t sig)
+{
+    (void)c;
+    (void)nbytes;
+    (void)sig;
+    return NULL;
+}
+static const struct transport_ops never = {
+    .name = "never", .peek = peek_never, .release = release, .post = post};
+static struct transport_conn silent = {.ops = &never, .peer = 0};
+
+static trncclResult_t connect_never(void *context, int peer, int channel, bool outgoing,
+                                    struct transport_conn **out)
+{
+    TRY(connect_late(context, peer, channel, outgoing, out));
+    *out = &silent;
+    return trncclSuccess;
+}
+
+struct waiter {
+    struct exec_program *program;
+    struct exec_run run;
+    int asked, give_up_after, failed;
+    bool ended;
+};
+
+static void waiter_init(struct waiter *w, int give_up_after)
+{
+    struct layout layout;
+    layout_init(&layout, f.sched, 1, 8);
+    struct exec_program_args p = {.sched = f.sched,
+                                  .layout = &layout,
+                                  .slice_nbytes = 65536,
+                                  .lend_nbytes = 4096,
+                                  .connect = connect_never};
+    *w = (struct waiter){.give_up_after = give_up_after};
+    assert_int_equal(exec_program_create(&p, &w->program), 0);
+    assert_int_equal(exec_run_reserve(&w->run, w->program), 0);
+}
+
+static void waiter_fini(struct waiter *w)
+{
+    exec_run_fini(&w->run);
+    exec_program_destroy(w->program);
+}
+
+static void waiter_begin(struct exec_task *t)
+{
+    struct waiter *w = t->context;
+    w->run.program = w->program;
+    w->run.combine = &f.combine;
+    w->run.base[SCHED_OUT] = f.out;
+    exec_run_start(&w->run);
+}
+static void waiter_end(struct exec_task *t)
+{
+    struct waiter *w = t->context;
+    w->ended = true;
+}
+static void waiter_failed(struct exec_task *t)
+{
+    struct waiter *w = t->context;
+    w->failed++;
+}
+static trncclResult_t waiter_check(void *context, const struct exec_run *run,
+                                   uint64_t waited_ns)
+{
+    struct waiter *w = context;
+    (void)run;
+    (void)waited_ns;
+    return ++w->asked == w->give_up_after ? error_set(trncclAborted, "no more")
+                                          : trncclSuccess;
+}
+
+static struct exec_task waiter_task(struct waiter *w)
+{
+    return (struct exec_task){.run = &w->run,
+                              .bell = f.bell,
+                              .fault = &f.fault,
+                              .check = waiter_check,
+                              .context = w,
+                              .begin = waiter_begin,
+                              .end = waiter_end,
+                              .failed = waiter_failed};
+}
+
+/* The first of the list would wait for ever. */
+static void drive_oneFails_returnsAtOnceAndLeavesTheOthers(void **state)
+{
+    (void)state;
+    struct waiter patient, hasty;
+    waiter_init(&patient, 0);
+    waiter_init(&hasty, 3);
+    struct exec_task tasks[2] = {waiter_task(&patient), waiter_task(&hasty)};
+    assert_int_equal(exec_drive(tasks, 2, &eager), trncclAborted);
+    assert_string_equal(error_text(), "no more");
+    assert_true(!tasks[0].done && tasks[1].done);
+    assert_int_equal(patient.failed, 0);
+    assert_int_equal(hasty.failed, 1);
+    assert_false(patient.ended || hasty.ended);
+    waiter_fini(&patient);
+    waiter_fini(&hasty);
+}
+
+/* A task that never rests, since it is its own successor, beside one that should end. */
+static void drive_othersMove_asksThoseThatWait(void **state)
+{
+    (void)state;
+    struct waiter w;
+    waiter_init(&w, 2);
+    atomic_store(&arrived, 1);
+    struct exec_task restless = task();
+    restless.check = waiter_check;
+    restless.context = &(struct waiter){0};
+    restless.next = &restless;
+    struct exec_task tasks[2] = {restless, waiter_task(&w)};
+    assert_int_equal(exec_drive(tasks, 2, &eager), trncclAborted);
+    assert_int_equal(w.failed, 1);
+    assert_true(f.ended > 0);
+    waiter_fini(&w);
+}
+
 /* Delivers the message once the waiter sleeps, and rings. */
 static void *deliver(void *argument)
 {
@@ -244,6 +369,8 @@ int main(void)
         TEST(driveOne_fault_asksAtOnce),
         TEST(drive_chain_runsOneAfterTheOther),
         TEST(drive_chainThatFails_stopsThere),
+        TEST(drive_oneFails_returnsAtOnceAndLeavesTheOthers),
+        TEST(drive_othersMove_asksThoseThatWait),
         TEST(driveOne_longWait_sleepsUntilTheBellRings),
         TEST(patience_moreRanksThanCores_doesNotPoll),
     };

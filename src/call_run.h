@@ -1,0 +1,26 @@
+/* The steps by which one call runs, for call.c, which runs one, and call_list.c, which
+ * runs many together. All of them in the call's turn. */
+#ifndef TRNCCL_CALL_RUN_H
+#define TRNCCL_CALL_RUN_H
+
+#include "call.h"
+
+/* Neither end of a message of a rank to itself can wait for the other, so both must be in
+ * one list. Joins the k-th send with the k-th receive, and refuses what is left over. */
+trncclResult_t call_join(struct call *list);
+/* Finds everything the call needs: program, kernel, run, scratch. */
+trncclResult_t call_prepare(struct call *c);
+/* A prepared call as something to drive. */
+struct exec_task call_task(struct call *c);
+/* The call ends with this result, whose text is this thread's. What its peers were sent
+ * cannot be taken back, so the communicator ends with it. */
+void call_fail(struct call *c, trncclResult_t result);
+/* The call could not be prepared. What is wrong with its arguments is wrong on every
+ * rank, and leaves the communicator as it was; but where only this rank failed the others
+ * wait for it, and must be told. Returns result. */
+trncclResult_t call_refused(struct call *c, trncclResult_t result);
+/* All that a call still does to its communicator; then its turn may be passed, and the
+ * communicator may be gone. */
+void call_finish(struct call *c);
+
+#endif
