@@ -362,7 +362,8 @@ TRNCCL_API trncclResult_t trncclPermute(const void *sendbuff, void *recvbuff,
  */
 /* Calls between the outermost Start and End, of any number of communicators of this
  * process, are started together at End; that is how one thread drives several ranks and
- * how sends and receives that depend on each other are written. The first call that fails
+ * how sends and receives that depend on each other are written. The collectives of one
+ * communicator keep their order, whichever streams they are on. The first call that fails
  * (or is aborted) ends those that wait with it, on the same stream or without one; the
  * communicators of those that had not completed end, too. */
 TRNCCL_API trncclResult_t trncclGroupStart(void);

@@ -16,16 +16,11 @@
 
 /* ---- running ---- */
 
-static inline struct call *task_call(struct exec_task *t)
-{
-    return t->context;
-}
-
 static void call_begin(struct exec_task *t)
 {
-    struct call *c = task_call(t);
+    struct call *c = t->context;
     struct trncclComm *comm = c->comm;
-    struct exec_run *run = t->run;
+    struct exec_run *run = t->run = c->run;
     c->state = CALL_BEGUN;
     run->program = c->program;
     run->combine = c->combine;
@@ -49,9 +44,9 @@ static void call_begin(struct exec_task *t)
     exec_run_start(run);
 }
 
-static void call_end(struct exec_task *t)
+void call_end(struct exec_task *t)
 {
-    struct call *c = task_call(t);
+    struct call *c = t->context;
     c->state = CALL_ENDED;
     if (c->kind != CALL_COLLECTIVE) {
         c->comm->last_algo = "";
@@ -76,7 +71,7 @@ void call_fail(struct call *c, trncclResult_t result)
 
 static void call_failed(struct exec_task *t)
 {
-    call_fail(task_call(t), t->result);
+    call_fail(t->context, t->result);
 }
 
 trncclResult_t call_refused(struct call *c, trncclResult_t result)
@@ -129,8 +124,7 @@ trncclResult_t call_prepare(struct call *c)
 /* Inlined into call_run_one. */
 static inline struct exec_task task_of(struct call *c)
 {
-    return (struct exec_task){.run = c->run,
-                              .bell = c->comm->mine,
+    return (struct exec_task){.bell = c->comm->mine,
                               .fault = &c->comm->host->fault,
                               .check = call_check,
                               .context = c,

@@ -10,7 +10,7 @@
 
 #include "comm.h"
 
-enum call_state { CALL_WAITS, CALL_BEGUN, CALL_ENDED };
+enum call_state { CALL_WAITS, CALL_REFUSED, CALL_BEGUN, CALL_ENDED };
 enum call_kind { CALL_COLLECTIVE, CALL_SEND, CALL_RECV };
 
 struct call {
@@ -36,9 +36,13 @@ struct call {
     int32_t npairs;
     void *arrays;
     trncclStream_t stream; /* or NULL: whoever made the call waits for it */
-    uint64_t ticket; /* of the list's calls on this communicator, kept by the first: */
-    bool leads;
-    struct call *next; /* in a group or a stream's batch */
+    struct call *next;     /* of its list: what one thread runs together */
+    struct call *after;    /* the call made after it in its group */
+    /* Its turn: what a list does to one communicator between calls of other lists. The
+     * first call of a turn has its ticket. */
+    struct call *turn, *turn_next;
+    uint64_t ticket;
+    int turn_left; /* calls of the turn that have not ended, while it is not passed */
 
     /* From here on: how it is run. */
     enum call_state state;
@@ -54,7 +58,8 @@ struct call {
     struct exec_run *run;   /* the communicator's, or owned's */
     struct exec_task *task; /* the caller's, while it runs */
     bool joined;            /* a receive from itself that the send does as a copy */
-    bool heads_queue;       /* no earlier call of the list must come first */
+    bool heads_queue;       /* no earlier call of its turn must come first */
+    bool prepared;          /* the turn it leads is */
 };
 
 /* The calls bound before: schedule, program and kernel by shape. */
@@ -67,9 +72,10 @@ static inline bool call_to_itself(const struct call *c)
     return c->kind != CALL_COLLECTIVE && c->root == c->comm->rank;
 }
 
-/* Takes a ticket of each communicator in the list: the order in which lists run. */
-void call_issue(struct call *list);
-/* Runs a list of one or more calls, issued before, until all have ended or one has
+/* Takes the tickets of calls, which are linked by `after` in the order in which they were
+ * made and have their streams. Those of one stream must then be run as one list. */
+void call_issue(struct call *first);
+/* Runs a list of one or more calls until all have ended or one has
  * failed, and returns that one's result with its text; the others' communicators then
  * end, too. The calls stay the caller's, but have no more to do with their communicators,
  * which may be gone. */

@@ -1,24 +1,63 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "call_check.h"
 #include "call_run.h"
 
 /* ---- turns ---- */
 
-static bool first_of_comm(const struct call *list, const struct call *c)
+void call_issue(struct call *first)
 {
-    for (; list != c; list = list->next)
-        if (list->comm == c->comm)
-            return false;
-    return true;
+    for (struct call *c = first; c; c = c->after)
+        c->comm->newest = NULL;
+    for (struct call *c = first; c; c = c->after) {
+        struct call *before = c->comm->newest;
+        c->comm->newest = c;
+        if (before && before->stream == c->stream) {
+            c->turn = before->turn;
+            before->turn_next = c;
+            c->turn->turn_left++;
+        } else {
+            c->turn = c;
+            c->ticket = turn_take(&c->comm->turns);
+            c->turn_left = 1;
+        }
+    }
 }
 
-void call_issue(struct call *list)
+static bool turn_here(const struct call *c)
 {
-    for (struct call *c = list; c; c = c->next)
-        if ((c->leads = first_of_comm(list, c)))
-            c->ticket = turn_take(&c->comm->turns);
+    return turn_has_come(&c->comm->turns, c->turn->ticket);
+}
+
+/* Nothing may touch the communicator afterwards. */
+static void turn_end(struct call *leader)
+{
+    struct turns *turns = &leader->comm->turns;
+    leader->turn_left = 0;
+    for (struct call *c = leader; c; c = c->turn_next)
+        call_finish(c);
+    turn_pass(turns, leader->ticket);
+}
+
+/* Ends all turns that are left, in the order in which they come: other lists may wait for
+ * any of them. */
+static void end_turns(struct call *list)
+{
+    for (bool waits = true; waits;) {
+        waits = false;
+        for (struct call *c = list; c; c = c->next) {
+            if (c->turn != c || !c->turn_left)
+                continue;
+            if (turn_here(c))
+                turn_end(c);
+            else
+                waits = true;
+        }
+        if (waits)
+            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
 }
 
 /* ---- sends of a rank to itself ---- */
@@ -71,23 +110,87 @@ trncclResult_t call_join(struct call *list)
     return trncclSuccess;
 }
 
-/* ---- running together ---- */
+/* ---- preparing ---- */
 
-/* Calls that must follow each other: collectives of one communicator, sends to one peer,
- * receives from one peer. */
-static bool same_queue(const struct call *a, const struct call *b)
+/* A refusal is that of all calls of the turn; the communicator stays as it was. */
+static trncclResult_t turn_prepare(struct call *leader)
 {
-    return a->comm == b->comm && a->kind == b->kind &&
-           (a->kind == CALL_COLLECTIVE || a->root == b->root);
+    trncclResult_t result = trncclSuccess;
+    if (leader->prepared)
+        return result;
+    leader->prepared = true;
+    for (struct call *c = leader; c && result == trncclSuccess; c = c->turn_next) {
+        result = call_prepare(c);
+        if (result != trncclSuccess)
+            call_refused(c, result);
+    }
+    for (struct call *c = leader; c && result != trncclSuccess; c = c->turn_next) {
+        c->state = CALL_REFUSED;
+        c->result = result;
+    }
+    return result;
 }
 
-/* Chains the calls into queues; the head of each becomes a task to drive. */
-static int make_queues(struct call *list, struct exec_task *heads)
+/* What can be refused now is refused before anything begins. */
+static trncclResult_t prepare_what_may_begin(struct call *list)
+{
+    TRY(call_join(list));
+    for (struct call *c = list; c; c = c->next)
+        if (c->turn == c && turn_here(c))
+            TRY(turn_prepare(c));
+    return trncclSuccess;
+}
+
+/* ---- tasks ---- */
+
+static trncclResult_t task_ready(struct exec_task *t)
+{
+    struct call *c = t->context;
+    return turn_here(c) ? turn_prepare(c->turn) : trncclInProgress;
+}
+
+static void task_end(struct exec_task *t)
+{
+    struct call *c = t->context;
+    call_end(t);
+    if (--c->turn->turn_left == 0)
+        turn_end(c->turn);
+}
+
+static void task_failed(struct exec_task *t)
+{
+    struct call *c = t->context;
+    if (c->state != CALL_REFUSED)
+        call_fail(c, t->result);
+}
+
+static struct exec_task task_of(struct call *c)
+{
+    struct exec_task t = call_task(c);
+    t.ready = task_ready;
+    t.end = task_end;
+    t.failed = task_failed;
+    return t;
+}
+
+/* Calls of a turn that must follow each other: collectives, sends to one peer, receives
+ * from one peer. */
+static bool same_queue(const struct call *a, const struct call *b)
+{
+    return a->kind == b->kind && (a->kind == CALL_COLLECTIVE || a->root == b->root);
+}
+
+/* Makes the calls' tasks and chains them into queues; the head of each becomes a task to
+ * drive. Returns how many. */
+static int make_queues(struct call *list, struct exec_task *tasks,
+                       struct exec_task *heads)
 {
     int n = 0;
     for (struct call *c = list; c; c = c->next) {
         struct call *before = NULL;
-        for (struct call *b = list; b != c; b = b->next)
+        c->task = tasks++;
+        *c->task = task_of(c);
+        for (struct call *b = c->turn; b != c; b = b->turn_next)
             if (same_queue(b, c))
                 before = b;
         if (before)
@@ -99,21 +202,6 @@ static int make_queues(struct call *list, struct exec_task *heads)
         if (c->heads_queue)
             heads[n++] = *c->task;
     return n;
-}
-
-/* All of them, before the first begins: a refusal then leaves every communicator as it
- * was. */
-static trncclResult_t prepare_all(struct call *list, struct exec_task *tasks)
-{
-    TRY(call_join(list));
-    for (struct call *c = list; c; c = c->next) {
-        trncclResult_t result = call_prepare(c);
-        if (result != trncclSuccess)
-            return call_refused(c, result);
-        c->task = tasks++;
-        *c->task = call_task(c);
-    }
-    return trncclSuccess;
 }
 
 /* ---- when one has failed ---- */
@@ -130,56 +218,69 @@ static trncclResult_t last_words(struct call *c, const char *cause)
         c->name, c->comm->rank, cause);
 }
 
-/* Nobody would wait for these calls any longer, and what they have sent cannot be taken
- * back: their communicators end, too. Leaves the error text as it was. */
+/* Nobody would wait any longer for the calls that have not ended. If nothing has begun
+ * they are refused with the one that was, and their communicators stay as they were; else
+ * they end: what was sent cannot be taken back, and what other lists do to the same
+ * communicator stands. Leaves the error text as it was. */
 static void give_up(struct call *list, trncclResult_t result)
 {
     char cause[ERROR_TEXT_BYTES];
     snprintf(cause, sizeof cause, "%s", error_text());
+    bool begun = false;
     for (struct call *c = list; c; c = c->next)
-        if (c->state != CALL_ENDED)
+        begun |= c->state >= CALL_BEGUN;
+    for (struct call *c = list; c; c = c->next) {
+        if (c->state == CALL_ENDED || c->state == CALL_REFUSED)
+            continue;
+        if (begun || !turn_here(c))
             call_fail(c, last_words(c, cause));
+        else
+            c->result = result;
+    }
     error_set(result, "%s", cause);
 }
+
+/* ---- lists ---- */
 
 /* tasks has room for one per call and as many again for the heads of queues. */
 static trncclResult_t run_together(struct call *list, int ncalls, struct exec_task *tasks)
 {
-    trncclResult_t result = prepare_all(list, tasks);
-    for (struct call *c = list; c; c = c->next)
-        c->result = result;
-    if (result != trncclSuccess)
-        return result;
+    TRY(prepare_what_may_begin(list));
     struct exec_task *heads = tasks + ncalls;
-    result = exec_drive(heads, make_queues(list, heads), &list->comm->patience);
-    if (result != trncclSuccess)
-        give_up(list, result);
-    return result;
+    /* Not that of the communicator, which may be gone before the list has ended. */
+    struct exec_patience patience = list->comm->patience;
+    return exec_drive(heads, make_queues(list, tasks, heads), &patience);
+}
+
+/* Counts the calls, and tells whether all are of one communicator. */
+static bool of_one_comm(const struct call *list, int *ncalls)
+{
+    bool one = true;
+    *ncalls = 0;
+    for (const struct call *c = list; c; c = c->next, ++*ncalls)
+        one &= c->comm == list->comm;
+    return one;
 }
 
 trncclResult_t call_run_all(struct call *list)
 {
     if (!list->next)
         return call_run_one(list);
-    int ncalls = 0;
-    for (struct call *c = list; c; c = c->next) {
-        if (c->leads)
-            turn_wait(&c->comm->turns, c->ticket);
-        ncalls++;
-    }
+    int ncalls;
+    /* There is nothing to do before the first turn, so this need not be polled for. */
+    if (of_one_comm(list, &ncalls))
+        turn_wait(&list->comm->turns, list->ticket);
     struct exec_task *tasks = calloc(2 * (size_t)ncalls, sizeof *tasks);
     trncclResult_t result = trncclSystemError;
     if (tasks)
         result = run_together(list, ncalls, tasks);
     else
         for (struct call *c = list; c; c = c->next)
-            call_refused(
-                c, error_set(result, "out of memory for a group of %d calls", ncalls));
+            call_fail(c,
+                      error_set(result, "out of memory for a group of %d calls", ncalls));
+    if (result != trncclSuccess)
+        give_up(list, result);
+    end_turns(list);
     free(tasks);
-    for (struct call *c = list; c; c = c->next)
-        call_finish(c);
-    for (struct call *c = list; c; c = c->next)
-        if (c->leads)
-            turn_pass(&c->comm->turns, c->ticket);
     return result;
 }

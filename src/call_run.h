@@ -10,8 +10,10 @@
 trncclResult_t call_join(struct call *list);
 /* Finds everything the call needs: program, kernel, run, scratch. */
 trncclResult_t call_prepare(struct call *c);
-/* A prepared call as something to drive. */
+/* A call as something to drive, which must be prepared when it begins. */
 struct exec_task call_task(struct call *c);
+/* The task's `end`. */
+void call_end(struct exec_task *t);
 /* The call ends with this result, whose text is this thread's. What its peers were sent
  * cannot be taken back, so the communicator ends with it. */
 void call_fail(struct call *c, trncclResult_t result);

@@ -18,6 +18,7 @@
 #define COMM_P2P_CHANNEL SCHED_MAX_CHANNELS
 #define COMM_MAX_REDOPS 1024
 
+struct call;
 struct call_cache;
 
 /* A live registration; its address is the handle. */
@@ -64,7 +65,8 @@ struct trncclComm {
     uint64_t history; /* hash of them all */
     const char *last_algo;
 
-    struct turns turns; /* of its calls; guards cache, run, scratch, seq, conns */
+    struct turns turns;  /* of its calls; guards cache, run, scratch, seq, conns */
+    struct call *newest; /* the last call_issue has seen; only within that */
 
     struct comm_registration *registrations; /* owned list */
     struct comm_redop *redops;               /* owned [nredops] */

@@ -29,11 +29,11 @@ struct trncclEvent {
 
 enum item_kind { ITEM_CALLS, ITEM_RECORD, ITEM_WAIT };
 
-struct item {
+struct stream_item {
     enum item_kind kind;
     struct call *calls;  /* owned */
     struct point *point; /* counted */
-    struct item *next;
+    struct stream_item *next;
 };
 
 struct trncclStream {
@@ -42,7 +42,7 @@ struct trncclStream {
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    struct item *first, **last;
+    struct stream_item *first, **last;
     bool busy, stop;
     trncclResult_t error; /* of the first call that failed since the last synchronize */
     char error_text[ERROR_TEXT_BYTES];
@@ -226,7 +226,7 @@ void stream_free_calls(struct call *list)
     }
 }
 
-static void item_free(struct item *i)
+static void item_free(struct stream_item *i)
 {
     stream_free_calls(i->calls);
     point_put(i->point);
@@ -246,7 +246,7 @@ static void run_calls(struct trncclStream *s, struct call *list)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void item_run(struct trncclStream *s, struct item *i)
+static void item_run(struct trncclStream *s, struct stream_item *i)
 {
     if (i->kind == ITEM_CALLS)
         run_calls(s, i->calls);
@@ -263,7 +263,7 @@ static void *stream_main(void *argument)
     for (;;) {
         while (!s->first && !s->stop)
             pthread_cond_wait(&s->changed, &s->lock);
-        struct item *i = s->first;
+        struct stream_item *i = s->first;
         if (!i)
             break;
         s->first = i->next;
@@ -291,24 +291,36 @@ trncclResult_t stream_check(const char *name, trncclStream_t s)
     return owner_check(name, "stream", s->pid);
 }
 
-static trncclResult_t enqueue(struct trncclStream *s, const struct item *what)
+struct stream_item *stream_item_create(void)
 {
-    struct item *i = malloc(sizeof *i);
-    if (!i)
-        return error_set(trncclSystemError, "out of memory for a queued call");
-    *i = *what;
-    i->next = NULL;
+    return calloc(1, sizeof(struct stream_item));
+}
+
+static void append(struct trncclStream *s, struct stream_item *i)
+{
     pthread_mutex_lock(&s->lock);
     *s->last = i;
     s->last = &i->next;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    return trncclSuccess;
 }
 
-trncclResult_t stream_enqueue(trncclStream_t stream, struct call *list)
+void stream_enqueue(trncclStream_t stream, struct stream_item *item, struct call *list)
 {
-    return enqueue(stream, &(struct item){.kind = ITEM_CALLS, .calls = list});
+    *item = (struct stream_item){.kind = ITEM_CALLS, .calls = list};
+    append(stream, item);
+}
+
+/* Takes over the point on success. */
+static trncclResult_t enqueue_point(struct trncclStream *s, enum item_kind kind,
+                                    struct point *p)
+{
+    struct stream_item *i = stream_item_create();
+    if (!i)
+        return error_set(trncclSystemError, "out of memory for an event in a stream");
+    *i = (struct stream_item){.kind = kind, .point = p};
+    append(s, i);
+    return trncclSuccess;
 }
 
 trncclResult_t trncclStreamCreate(trncclStream_t *stream)
@@ -384,18 +396,7 @@ trncclResult_t trncclStreamWaitEvent(trncclStream_t stream, trncclEvent_t event)
     struct point *p = event_point(event);
     if (!p)
         return trncclSuccess; /* never recorded: nothing to wait for, as in CUDA */
-    trncclResult_t result =
-        enqueue(stream, &(struct item){.kind = ITEM_WAIT, .point = p});
-    if (result != trncclSuccess)
-        point_put(p);
-    return result;
-}
-
-/* Puts a point on the stream; the stream holds it from then on. */
-static trncclResult_t point_enqueue(struct point *p, trncclStream_t stream)
-{
-    trncclResult_t result =
-        enqueue(stream, &(struct item){.kind = ITEM_RECORD, .point = point_get(p)});
+    trncclResult_t result = enqueue_point(stream, ITEM_WAIT, p);
     if (result != trncclSuccess)
         point_put(p);
     return result;
@@ -415,13 +416,16 @@ trncclResult_t trncclEventRecord(trncclEvent_t event, trncclStream_t stream)
     /* Under the lock, so that the last of two records is last on its stream, too. */
     pthread_mutex_lock(&event->lock);
     if (stream)
-        result = point_enqueue(p, stream);
-    struct point *before = p;
-    if (result == trncclSuccess) {
-        before = event->point;
+        result = enqueue_point(stream, ITEM_RECORD, point_get(p));
+    struct point *before = event->point;
+    if (result == trncclSuccess)
         event->point = p;
-    }
     pthread_mutex_unlock(&event->lock);
-    point_put(before);
+    if (result == trncclSuccess) {
+        point_put(before);
+    } else {
+        point_put(p); /* the stream's */
+        point_put(p); /* and the event's */
+    }
     return result;
 }

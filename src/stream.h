@@ -4,9 +4,12 @@
 
 #include "call.h"
 
-/* Queues a list of calls, issued already; takes the list over (freed when it has run).
- * trncclInvalidArgument if it is not a stream. */
-trncclResult_t stream_enqueue(trncclStream_t stream, struct call *list);
+/* Room in a queue, which stream_enqueue takes over, or else free(); NULL: out of memory.
+ * So that what has been issued is certain to be queued. */
+struct stream_item;
+struct stream_item *stream_item_create(void);
+/* Queues a list of calls, issued already; takes the list over (freed when it has run). */
+void stream_enqueue(trncclStream_t stream, struct stream_item *item, struct call *list);
 /* trncclSuccess if the handle is a live stream of this process. */
 trncclResult_t stream_check(const char *name, trncclStream_t stream);
 /* Frees a list of heap-allocated calls. */

@@ -63,31 +63,78 @@ struct drive {
     uint64_t checked_ns;      /* when checks were asked last */
 };
 
-/* One look at every task; returns whether any moved and counts those not done. */
+static void task_fails(struct drive *d, struct exec_task *t, trncclResult_t result)
+{
+    t->result = result;
+    t->done = true;
+    d->failed = t;
+    if (t->failed)
+        t->failed(t);
+}
+
+/* Begins a task if it is ready; it may fail at that. */
+static bool task_begins(struct drive *d, struct exec_task *t)
+{
+    trncclResult_t result = t->ready ? t->ready(t) : trncclSuccess;
+    if (result == trncclSuccess) {
+        t->begin(t);
+        t->begun = true;
+        t->idle_since_ns = 0;
+        return true;
+    }
+    if (result != trncclInProgress)
+        task_fails(d, t, result);
+    return false;
+}
+
+static void task_begins_next(struct exec_task *t)
+{
+    *t = *t->next;
+    t->begin(t);
+    t->begun = true;
+}
+
+/* One look at every task, up to one that fails; returns whether any moved and counts
+ * those not done. */
 static bool drive_once(struct drive *d)
 {
     bool moved = false;
     d->left = 0;
-    for (int i = 0; i < d->ntasks; i++) {
+    for (int i = 0; i < d->ntasks && !d->failed; i++) {
         struct exec_task *t = &d->tasks[i];
         if (t->done)
             continue;
-        enum exec_state state = exec_run_advance(t->run);
-        if (state == EXEC_DONE) {
-            moved = true;
-            t->end(t);
-            if (!t->next) {
-                t->done = true;
-                continue;
-            }
-            *t = *t->next;
-            t->begin(t);
-        }
         ++d->left;
-        if (state == EXEC_MOVED) {
-            moved = true;
-            t->idle_since_ns = 0;
+        if (!t->begun && !task_begins(d, t))
+            continue;
+        enum exec_state state = exec_run_advance(t->run);
+        if (state == EXEC_BLOCKED)
+            continue;
+        moved = true;
+        t->idle_since_ns = 0;
+        if (state == EXEC_MOVED)
+            continue;
+        t->end(t);
+        if (t->next) {
+            task_begins_next(t);
+        } else {
+            t->done = true;
+            --d->left;
         }
+    }
+    return moved;
+}
+
+/* The same without beginning or ending any. */
+static bool any_moves(struct drive *d)
+{
+    bool moved = false;
+    for (int i = 0; i < d->ntasks; i++) {
+        struct exec_task *t = &d->tasks[i];
+        if (!t->begun || t->done || exec_run_advance(t->run) == EXEC_BLOCKED)
+            continue;
+        moved = true;
+        t->idle_since_ns = 0;
     }
     return moved;
 }
@@ -105,12 +152,11 @@ static uint64_t check_all(struct drive *d)
         if (!t->idle_since_ns)
             t->idle_since_ns = now;
         uint64_t waited = now - t->idle_since_ns;
-        t->result = t->check(t->context, t->run, waited);
-        if (t->result != trncclSuccess) {
-            t->done = true;
-            d->failed = t;
-            if (t->failed)
-                t->failed(t);
+        trncclResult_t result = trncclSuccess;
+        if (t->begun)
+            result = t->check(t->context, t->run, waited);
+        if (result != trncclSuccess) {
+            task_fails(d, t, result);
             return 0;
         }
         if (waited < least)
@@ -122,37 +168,42 @@ static uint64_t check_all(struct drive *d)
 static bool any_fault(const struct drive *d)
 {
     for (int i = 0; i < d->ntasks; i++)
-        if (!d->tasks[i].done &&
+        if (d->tasks[i].begun && !d->tasks[i].done &&
             atomic_load_explicit(d->tasks[i].fault, memory_order_acquire))
             return true;
     return false;
 }
 
-/* Sleeps until the first waiting task's bell rings, or a while. */
+/* Sleeps until the bell of the first task that has begun rings, or a while. No task ends
+ * meanwhile: whoever waits for its end may then take away the bell. */
 static void sleep_on_bell(struct drive *d)
 {
-    struct exec_task *t = d->tasks;
+    struct exec_task *t = NULL;
     int waiting = 0;
-    for (int i = d->ntasks - 1; i >= 0; i--)
-        if (!d->tasks[i].done) {
+    for (int i = d->ntasks - 1; i >= 0; i--) {
+        if (d->tasks[i].done)
+            continue;
+        waiting++;
+        if (d->tasks[i].begun)
             t = &d->tasks[i];
-            waiting++;
-        }
-    struct segment_rank *bell = t->bell;
-    unsigned heard = atomic_load_explicit(&bell->bell, memory_order_relaxed);
-    atomic_store_explicit(&bell->sleeping, 1, memory_order_relaxed);
+    }
     bool sure = membarrier_available();
+    struct timespec ts = {.tv_nsec = sure && t && waiting == 1 ? SLEEP_NS : NAP_NS};
+    if (!t) {
+        nanosleep(&ts, NULL);
+        return;
+    }
+    unsigned heard = atomic_load_explicit(&t->bell->bell, memory_order_relaxed);
+    atomic_store_explicit(&t->bell->sleeping, 1, memory_order_relaxed);
     if (sure)
         /* Pairs with segment_ring: whoever stored something for us before this line
          * either sees `sleeping`, or the look below sees what it stored. */
         syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
     else
         atomic_thread_fence(memory_order_seq_cst);
-    if (!drive_once(d) && d->left) {
-        struct timespec ts = {.tv_nsec = sure && waiting == 1 ? SLEEP_NS : NAP_NS};
-        syscall(SYS_futex, &bell->bell, FUTEX_WAIT, heard, &ts, NULL, 0);
-    }
-    atomic_store_explicit(&bell->sleeping, 0, memory_order_relaxed);
+    if (!any_moves(d))
+        syscall(SYS_futex, &t->bell->bell, FUTEX_WAIT, heard, &ts, NULL, 0);
+    atomic_store_explicit(&t->bell->sleeping, 0, memory_order_relaxed);
 }
 
 /* Nothing moved: waits a little, longer and longer. */
@@ -185,25 +236,23 @@ trncclResult_t exec_drive(struct exec_task *tasks, int ntasks,
                           const struct exec_patience *p)
 {
     struct drive d = {.tasks = tasks, .ntasks = ntasks};
-    for (int i = 0; i < ntasks; i++)
-        tasks[i].begin(&tasks[i]);
-    for (;;) {
+    while (!d.failed) {
         bool moved = drive_once(&d);
         if (!d.left)
             return trncclSuccess;
-        if (moved)
+        if (moved && !d.failed)
             check_the_idle(&d);
-        else
+        else if (!d.failed)
             wait_a_little(&d, p);
-        if (d.failed)
-            return d.failed->result;
     }
+    return d.failed->result;
 }
 
 trncclResult_t exec_drive_one(struct exec_task *t, const struct exec_patience *p)
 {
     struct drive d = {.tasks = t, .ntasks = 1};
     t->begin(t);
+    t->begun = true;
     for (;;) {
         enum exec_state state = exec_run_advance(t->run);
         if (__builtin_expect(state == EXEC_DONE, 1)) {
@@ -217,6 +266,6 @@ trncclResult_t exec_drive_one(struct exec_task *t, const struct exec_patience *p
         }
         wait_a_little(&d, p);
         if (__builtin_expect(t->done, 0))
-            return t->result; /* a check ended it, or it was done on falling asleep */
+            return t->result; /* a check ended it */
     }
 }

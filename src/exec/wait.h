@@ -22,6 +22,9 @@ struct exec_task {
                             uint64_t waited_ns);
     void *context;
     struct exec_task *next; /* begins when this one has succeeded; or NULL */
+    /* NULL, or asked until the task may begin: trncclInProgress is not yet, an error ends
+     * it as a check does. Not asked of a `next`. */
+    trncclResult_t (*ready)(struct exec_task *t);
     /* Called when the task begins: exec_run_start and what else the caller notes. */
     void (*begin)(struct exec_task *t);
     /* Called when it has succeeded, or when a check has ended it (the error text of this
@@ -30,7 +33,7 @@ struct exec_task {
     void (*failed)(struct exec_task *t); /* or NULL */
     trncclResult_t
         result; /* valid when it is done, also for a chain: its first bad one */
-    bool done;
+    bool begun, done;
     uint64_t idle_since_ns;
 };
 
@@ -48,7 +51,7 @@ struct exec_patience exec_patience_for(int nranks, int64_t spin_us);
  * the caller to give up. */
 trncclResult_t exec_drive(struct exec_task *tasks, int ntasks,
                           const struct exec_patience *p);
-/* The same for one task without `next`: the fastest path. */
+/* The same for one task without `next` and `ready`: the fastest path. */
 trncclResult_t exec_drive_one(struct exec_task *task, const struct exec_patience *p);
 
 #endif

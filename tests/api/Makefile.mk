@@ -42,6 +42,10 @@ check_PROGRAMS += tests/api/test_api_memory
 tests_api_test_api_memory_SOURCES = tests/api/test_api_memory.c $(api_team)
 tests_api_test_api_memory_LDADD = $(API_TEST_LIBS)
 
+check_PROGRAMS += tests/api/test_api_order
+tests_api_test_api_order_SOURCES = tests/api/test_api_order.c
+tests_api_test_api_order_LDADD = $(API_TEST_LIBS)
+
 check_PROGRAMS += tests/api/test_api_streams
 tests_api_test_api_streams_SOURCES = tests/api/test_api_streams.c $(api_team)
 tests_api_test_api_streams_LDADD = $(API_TEST_LIBS)

@@ -294,6 +294,28 @@ static void destroy_behind_a_call_that_fails_waits_for_it(void **state)
     }
 }
 
+/* The stream goes on to wait for others: nothing it then looks at may be gone. */
+static void destroy_waits_only_for_calls_of_its_own(void **state)
+{
+    (void)state;
+    int32_t in = 3, out[3] = {0, 0, 0}, last = 0;
+    trncclComm_t mine[2];
+    OKAY(trncclCommInitAll(mine, 2, NULL));
+    OKAY(trncclGroupStart());
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclAllReduce(&in, &out[r], 1, trncclInt32, trncclSum, mine[r], s[0]));
+    OKAY(trncclAllReduce(&in, &out[2], 1, trncclInt32, trncclSum, c[0], s[0]));
+    OKAY(trncclGroupEnd());
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclCommDestroy(mine[r]));
+    assert_true(out[0] == 6 && out[1] == 6);
+    assert_int_equal(trncclStreamQuery(s[0]), trncclInProgress);
+    OKAY(trncclAllReduce(&in, &last, 1, trncclInt32, trncclSum, c[1], s[1]));
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclStreamSynchronize(s[r]));
+    assert_true(out[2] == 6 && last == 6);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -306,6 +328,7 @@ int main(void)
         CASE(destroy_behind_queued_groups_waits_for_their_end),
         CASE(destroy_behind_an_abort_waits_for_the_queued_calls),
         CASE(destroy_behind_a_call_that_fails_waits_for_it),
+        CASE(destroy_waits_only_for_calls_of_its_own),
     };
     return cmocka_run_group_tests(tests, leakcheck_setup, leakcheck_teardown);
 }

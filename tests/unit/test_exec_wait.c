@@ -326,6 +326,53 @@ static void drive_othersMove_asksThoseThatWait(void **state)
     waiter_fini(&w);
 }
 
+static int asked_ready;
+
+/* Ready when the waiter before it has ended. */
+static trncclResult_t ready_afterwards(struct exec_task *t)
+{
+    (void)t;
+    asked_ready++;
+    return f.ended ? trncclSuccess : trncclInProgress;
+}
+static trncclResult_t ready_never(struct exec_task *t)
+{
+    (void)t;
+    return ++asked_ready < 5 ? trncclInProgress
+                             : error_set(trncclSystemError, "no room to begin");
+}
+
+static void drive_notReady_beginsWhenItIs(void **state)
+{
+    (void)state;
+    asked_ready = 0;
+    atomic_store(&arrived, 1);
+    struct exec_task tasks[2] = {task(), task()};
+    tasks[0].ready = ready_afterwards; /* before the one it waits for */
+    assert_int_equal(exec_drive(tasks, 2, &eager), trncclSuccess);
+    assert_int_equal(f.begun, 2);
+    assert_int_equal(f.ended, 2);
+    assert_int_equal(asked_ready, 2);
+}
+
+/* Nothing has begun: there is no bell to sleep on, and nobody to ask. */
+static void drive_neverReady_failsWithoutBeginning(void **state)
+{
+    (void)state;
+    struct exec_patience hasty = {.polls = 0, .spin_ns = 1};
+    struct waiter w;
+    waiter_init(&w, 1);
+    asked_ready = 0;
+    struct exec_task t = waiter_task(&w);
+    t.ready = ready_never;
+    assert_int_equal(exec_drive(&t, 1, &hasty), trncclSystemError);
+    assert_string_equal(error_text(), "no room to begin");
+    assert_false(t.begun);
+    assert_int_equal(w.failed, 1);
+    assert_int_equal(w.asked, 0);
+    waiter_fini(&w);
+}
+
 /* Delivers the message once the waiter sleeps, and rings. */
 static void *deliver(void *argument)
 {
@@ -371,6 +418,8 @@ int main(void)
         TEST(drive_chainThatFails_stopsThere),
         TEST(drive_oneFails_returnsAtOnceAndLeavesTheOthers),
         TEST(drive_othersMove_asksThoseThatWait),
+        TEST(drive_notReady_beginsWhenItIs),
+        TEST(drive_neverReady_failsWithoutBeginning),
         TEST(driveOne_longWait_sleepsUntilTheBellRings),
         TEST(patience_moreRanksThanCores_doesNotPoll),
     };
