@@ -156,11 +156,7 @@ trncclResult_t call_run_one(struct call *c)
 {
     struct turns *turns = &c->comm->turns;
     turn_wait(turns, c->ticket);
-    trncclResult_t result = trncclSuccess;
-    if (__builtin_expect(call_to_itself(c), 0))
-        result = call_join(c); /* which says that its other end is missing */
-    if (__builtin_expect(result == trncclSuccess, 1))
-        result = prepare(c);
+    trncclResult_t result = prepare(c);
     if (__builtin_expect(result == trncclSuccess, 1)) {
         struct exec_task task = task_of(c);
         result = exec_drive_one(&task, &c->comm->patience);

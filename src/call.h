@@ -72,6 +72,9 @@ static inline bool call_to_itself(const struct call *c)
     return c->kind != CALL_COLLECTIVE && c->root == c->comm->rank;
 }
 
+/* Neither end of a message of a rank to itself can wait for the other, so both must be in
+ * one list. Joins the k-th send with the k-th receive, and refuses what is left over. */
+trncclResult_t call_join(struct call *list);
 /* Takes the tickets of calls, which are linked by `after` in the order in which they were
  * made and have their streams. Those of one stream must then be run as one list. */
 void call_issue(struct call *first);

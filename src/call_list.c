@@ -95,7 +95,7 @@ trncclResult_t call_join(struct call *list)
             recv ? join_pair(c, recv)
                  : error_set(trncclInvalidUsage,
                              "trncclSend: rank %d sends to itself without a receive from "
-                             "itself in the same group",
+                             "itself in the same group and stream",
                              c->comm->rank);
         if (result != trncclSuccess)
             return comm_note(c->comm, result);
@@ -105,7 +105,7 @@ trncclResult_t call_join(struct call *list)
             return comm_note(
                 c->comm, error_set(trncclInvalidUsage,
                                    "trncclRecv: rank %d receives from itself without a "
-                                   "send to itself in the same group",
+                                   "send to itself in the same group and stream",
                                    c->comm->rank));
     return trncclSuccess;
 }
@@ -134,7 +134,6 @@ static trncclResult_t turn_prepare(struct call *leader)
 /* What can be refused now is refused before anything begins. */
 static trncclResult_t prepare_what_may_begin(struct call *list)
 {
-    TRY(call_join(list));
     for (struct call *c = list; c; c = c->next)
         if (c->turn == c && turn_here(c))
             TRY(turn_prepare(c));

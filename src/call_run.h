@@ -5,9 +5,6 @@
 
 #include "call.h"
 
-/* Neither end of a message of a rank to itself can wait for the other, so both must be in
- * one list. Joins the k-th send with the k-th receive, and refuses what is left over. */
-trncclResult_t call_join(struct call *list);
 /* Finds everything the call needs: program, kernel, run, scratch. */
 trncclResult_t call_prepare(struct call *c);
 /* A call as something to drive, which must be prepared when it begins. */

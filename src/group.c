@@ -73,6 +73,9 @@ static trncclResult_t queue_one(const struct call *call, trncclStream_t stream)
 
 trncclResult_t group_submit(struct call *call, trncclStream_t stream)
 {
+    if (__builtin_expect(group.depth == 0 && call_to_itself(call), 0))
+        /* Says that its other end is missing. */
+        return group_refuse(call, call_join(call));
     if (__builtin_expect(group.depth == 0 && !stream, 1)) {
         call->ticket = turn_take(&call->comm->turns);
         trncclResult_t result = call_run_one(call);
@@ -168,6 +171,8 @@ static trncclResult_t run_kept(struct call *first)
 {
     struct batch *all = NULL;
     trncclResult_t result = make_batches(first, &all);
+    for (struct batch *b = all; b && result == trncclSuccess; b = b->next)
+        result = call_join(b->first);
     if (result != trncclSuccess) {
         free_batches(all);
         free_kept(first);

@@ -84,6 +84,34 @@ static void send_to_itself_of_another_size_is_refused(void **state)
     assert_int_equal(to[0], 0);
 }
 
+/* Known before anything is queued: nothing of the group runs, on any stream. */
+static void send_to_itself_without_a_receive_spoils_its_group(void **state)
+{
+    (void)state;
+    trncclStream_t stream;
+    int32_t in[NRANKS] = {1, 2, 3}, out[NRANKS] = {0}, other = 0;
+    assert_int_equal(trncclStreamCreate(&stream), trncclSuccess);
+    assert_int_equal(trncclSend(in, 1, trncclInt32, 0, comms[0], stream),
+                     trncclInvalidUsage);
+    for (int good = 0; good < 2; good++) {
+        assert_int_equal(trncclGroupStart(), trncclSuccess);
+        for (int r = 0; r < NRANKS; r++)
+            assert_int_equal(trncclAllReduce(&in[r], &out[r], 1, trncclInt32, trncclSum,
+                                             comms[r], r ? NULL : stream),
+                             trncclSuccess);
+        /* The other end is on another stream, and then on the same. */
+        assert_int_equal(trncclSend(in, 1, trncclInt32, 0, comms[0], stream), 0);
+        assert_int_equal(
+            trncclRecv(&other, 1, trncclInt32, 0, comms[0], good ? stream : NULL), 0);
+        assert_int_equal(trncclGroupEnd(), good ? trncclSuccess : trncclInvalidUsage);
+        assert_int_equal(trncclStreamSynchronize(stream), trncclSuccess);
+        for (int r = 0; r < NRANKS; r++)
+            assert_int_equal(out[r], good ? 6 : 0);
+        assert_int_equal(other, good);
+    }
+    assert_int_equal(trncclStreamDestroy(stream), trncclSuccess);
+}
+
 static void ranks_of_one_thread_that_disagree_end_at_once(void **state)
 {
     (void)state;
@@ -110,6 +138,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(send_to_itself_of_another_size_is_refused, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(send_to_itself_without_a_receive_spoils_its_group,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(ranks_of_one_thread_that_disagree_end_at_once,
                                         setup, teardown),
     };
