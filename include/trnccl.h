@@ -202,7 +202,8 @@ TRNCCL_API trncclResult_t trncclCommInitRankScalable(trncclComm_t *comm, int nra
 TRNCCL_API trncclResult_t trncclCommFinalize(trncclComm_t comm);
 /* Frees the handle; finalizes first if that was not done, and frees it also if that finds
  * that ranks have disagreed. Waits for creation in the background to end; trncclCommAbort
- * before makes that end at once. */
+ * before makes that end at once. Both are refused while an open group holds calls on the
+ * communicator. */
 TRNCCL_API trncclResult_t trncclCommDestroy(trncclComm_t comm);
 /* Ends all calls of this communicator on this rank with trncclAborted within 100 ms and
  * tells the other ranks. Any thread. The handle must still be given to CommDestroy. */
@@ -375,7 +376,7 @@ TRNCCL_API trncclResult_t trncclGroupEnd(void);
 /* They belong to the process that made them: in a forked child, all calls on them are
  * trncclInvalidUsage. */
 TRNCCL_API trncclResult_t trncclStreamCreate(trncclStream_t *stream);
-/* Waits for queued calls, then frees. */
+/* Waits for queued calls, then frees. Refused while an open group holds calls on it. */
 TRNCCL_API trncclResult_t trncclStreamDestroy(trncclStream_t stream);
 /* Waits until the stream is empty; returns the first error of a call queued on it since
  * the last synchronize. */

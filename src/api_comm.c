@@ -510,9 +510,22 @@ static trncclResult_t check_agreement(struct trncclComm *c)
     return result;
 }
 
+/* What an open group keeps would find the communicator gone. */
+static trncclResult_t check_end(const char *name, trncclComm_t comm)
+{
+    TRY(check_owner(name, comm));
+    int kept = atomic_load(&comm->kept);
+    if (!kept)
+        return trncclSuccess;
+    return comm_note(comm, error_set(trncclInvalidUsage,
+                                     "%s: an open group holds %d call%s on this "
+                                     "communicator: trncclGroupEnd must come first",
+                                     name, kept, kept == 1 ? "" : "s"));
+}
+
 trncclResult_t trncclCommFinalize(trncclComm_t comm)
 {
-    TRY(check_owner("trncclCommFinalize", comm));
+    TRY(check_end("trncclCommFinalize", comm));
     if (comm->finalized)
         return comm_note(comm, error_set(trncclInvalidUsage,
                                          "trncclCommFinalize: rank %d has finalized this "
@@ -528,7 +541,7 @@ trncclResult_t trncclCommFinalize(trncclComm_t comm)
 
 trncclResult_t trncclCommDestroy(trncclComm_t comm)
 {
-    TRY(check_owner("trncclCommDestroy", comm));
+    TRY(check_end("trncclCommDestroy", comm));
     settle(comm);
     trncclResult_t result = check_agreement(comm);
     comm_free(comm);

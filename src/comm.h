@@ -67,6 +67,7 @@ struct trncclComm {
 
     struct turns turns;  /* of its calls; guards cache, run, scratch, seq, conns */
     struct call *newest; /* the last call_issue has seen; only within that */
+    atomic_int kept;     /* calls that open groups keep: they have no ticket yet */
 
     struct comm_registration *registrations; /* owned list */
     struct comm_redop *redops;               /* owned [nredops] */

@@ -53,7 +53,20 @@ static trncclResult_t keep(const struct call *call, trncclStream_t stream)
     else
         group.first = copy;
     group.last = copy;
+    atomic_fetch_add(&copy->comm->kept, 1);
+    if (stream)
+        stream_keep(stream, 1);
     return trncclSuccess;
+}
+
+/* The group lets go of what its calls name: they have tickets, or will not run. */
+static void let_go(const struct call *first)
+{
+    for (const struct call *c = first; c; c = c->after) {
+        atomic_fetch_sub(&c->comm->kept, 1);
+        if (c->stream)
+            stream_keep(c->stream, -1);
+    }
 }
 
 static trncclResult_t queue_one(const struct call *call, trncclStream_t stream)
@@ -127,8 +140,9 @@ static void free_batches(struct batch *b)
     }
 }
 
-static void free_kept(struct call *first)
+static void drop_kept(struct call *first)
 {
+    let_go(first);
     while (first) {
         struct call *after = first->after;
         call_fini(first);
@@ -175,13 +189,14 @@ static trncclResult_t run_kept(struct call *first)
         result = call_join(b->first);
     if (result != trncclSuccess) {
         free_batches(all);
-        free_kept(first);
+        drop_kept(first);
         return result;
     }
     for (struct call *c = first; c; c = c->after)
         if (c->stream)
             atomic_store(&c->comm->turns.shared, true);
     call_issue(first);
+    let_go(first);
     struct call *now = queue_batches(all);
     free_batches(all);
     if (now)
@@ -209,7 +224,7 @@ trncclResult_t trncclGroupEnd(void)
     group.first = NULL;
     trncclResult_t created = group_create_comms(group.result != trncclSuccess);
     if (group.result != trncclSuccess) {
-        free_kept(first);
+        drop_kept(first);
         return error_set(group.result, "the group was not run: %s", group.text);
     }
     char text[ERROR_TEXT_BYTES];

@@ -39,6 +39,7 @@ struct stream_item {
 struct trncclStream {
     uint32_t magic;
     pid_t pid; /* of the process that made it, where its thread is */
+    atomic_int kept; /* calls of open groups, not queued yet */
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
@@ -323,6 +324,11 @@ static trncclResult_t enqueue_point(struct trncclStream *s, enum item_kind kind,
     return trncclSuccess;
 }
 
+void stream_keep(trncclStream_t stream, int calls)
+{
+    atomic_fetch_add(&stream->kept, calls);
+}
+
 trncclResult_t trncclStreamCreate(trncclStream_t *stream)
 {
     if (!stream)
@@ -354,6 +360,12 @@ trncclResult_t trncclStreamCreate(trncclStream_t *stream)
 trncclResult_t trncclStreamDestroy(trncclStream_t stream)
 {
     TRY(stream_check("trncclStreamDestroy", stream));
+    int kept = atomic_load(&stream->kept);
+    if (kept)
+        return error_set(trncclInvalidUsage,
+                         "trncclStreamDestroy: an open group holds %d call%s on this "
+                         "stream: trncclGroupEnd must come first",
+                         kept, kept == 1 ? "" : "s");
     pthread_mutex_lock(&stream->lock);
     stream->stop = true;
     pthread_cond_broadcast(&stream->changed);

@@ -316,6 +316,87 @@ static void destroy_waits_only_for_calls_of_its_own(void **state)
     assert_true(out[2] == 6 && last == 6);
 }
 
+/* ---- what an open group holds
+ * ---------------------------------------------------------------------------- */
+
+static int32_t in[2] = {1, 2}, out[2];
+
+static void open_group(trncclStream_t first)
+{
+    out[0] = out[1] = 0;
+    OKAY(trncclGroupStart());
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclAllReduce(&in[r], &out[r], 1, trncclInt32, trncclSum, c[r],
+                             r ? NULL : first));
+}
+
+static void held(trncclResult_t result, const char *function)
+{
+    assert_int_equal(result, trncclInvalidUsage);
+    assert_non_null(strstr(trncclGetLastError(NULL), function));
+    assert_non_null(strstr(trncclGetLastError(NULL), "open group holds 1 call"));
+}
+
+static void communicator_of_an_open_group_cannot_end(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        open_group(round ? s[0] : NULL);
+        for (int r = 0; r < 2; r++) {
+            held(trncclCommFinalize(c[r]), "trncclCommFinalize");
+            held(trncclCommDestroy(c[r]), "trncclCommDestroy");
+            assert_non_null(strstr(trncclGetLastError(c[r]), "open group"));
+        }
+        /* The group is not spoilt by it. */
+        OKAY(trncclGroupEnd());
+        OKAY(trncclStreamSynchronize(s[0]));
+        assert_true(out[0] == 3 && out[1] == 3);
+    }
+}
+
+static void stream_of_an_open_group_cannot_be_destroyed(void **state)
+{
+    (void)state;
+    open_group(s[0]);
+    held(trncclStreamDestroy(s[0]), "trncclStreamDestroy");
+    OKAY(trncclStreamSynchronize(s[0])); /* nothing is queued yet */
+    OKAY(trncclGroupEnd());
+    OKAY(trncclStreamSynchronize(s[0]));
+    assert_true(out[0] == 3 && out[1] == 3);
+}
+
+/* The teardown destroys all that it held. */
+static void group_that_was_refused_holds_nothing(void **state)
+{
+    (void)state;
+    open_group(s[0]);
+    assert_int_equal(trncclSend(NULL, 1, trncclInt32, 0, c[0], NULL),
+                     trncclInvalidArgument);
+    held(trncclStreamDestroy(s[0]), "trncclStreamDestroy");
+    assert_int_equal(trncclGroupEnd(), trncclInvalidArgument);
+    assert_int_equal(out[0] | out[1], 0);
+}
+
+static void abort_of_a_communicator_of_an_open_group_ends_the_group(void **state)
+{
+    (void)state;
+    trncclComm_t mine[2];
+    int32_t sum[2] = {0, 0};
+    OKAY(trncclCommInitAll(mine, 2, NULL));
+    open_group(NULL);
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclAllReduce(&in[r], &sum[r], 1, trncclInt32, trncclSum, mine[r], NULL));
+    OKAY(trncclCommAbort(mine[0]));
+    assert_int_equal(trncclGroupEnd(), trncclAborted);
+    assert_int_equal(out[0] | out[1] | sum[0] | sum[1], 0);
+    /* Nothing had begun: the other communicator is as it was. */
+    open_group(NULL);
+    OKAY(trncclGroupEnd());
+    assert_true(out[0] == 3 && out[1] == 3);
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclCommDestroy(mine[r]));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -329,6 +410,10 @@ int main(void)
         CASE(destroy_behind_an_abort_waits_for_the_queued_calls),
         CASE(destroy_behind_a_call_that_fails_waits_for_it),
         CASE(destroy_waits_only_for_calls_of_its_own),
+        CASE(communicator_of_an_open_group_cannot_end),
+        CASE(stream_of_an_open_group_cannot_be_destroyed),
+        CASE(group_that_was_refused_holds_nothing),
+        CASE(abort_of_a_communicator_of_an_open_group_ends_the_group),
     };
     return cmocka_run_group_tests(tests, leakcheck_setup, leakcheck_teardown);
 }
