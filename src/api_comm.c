@@ -406,10 +406,9 @@ static trncclResult_t init_any(const char *name, trncclComm_t *comm, int nranks,
         init_check(name, comm, nranks, rank, nids, ids, config, &init);
     if (result == trncclSuccess)
         result = transport_check_names(init.args.transport);
-    if (result != trncclSuccess)
-        return group_refuse(&(struct call){0}, result);
-    return group_active() ? pending_add(&init, comm)
-                          : init_rank(&init.args, init.blocking, comm);
+    if (result == trncclSuccess && !group_active())
+        return init_rank(&init.args, init.blocking, comm);
+    return group_spoil(result == trncclSuccess ? pending_add(&init, comm) : result);
 }
 
 trncclResult_t trncclCommInitRank(trncclComm_t *comm, int nranks, trncclUniqueId id,
@@ -442,7 +441,8 @@ static trncclResult_t init_all(trncclComm_t *comms, int ndev)
     return trncclGroupEnd();
 }
 
-trncclResult_t trncclCommInitAll(trncclComm_t *comms, int ndev, const int *devlist)
+static trncclResult_t init_all_check(const trncclComm_t *comms, int ndev,
+                                     const int *devlist)
 {
     if (!comms)
         return error_set(trncclInvalidArgument, "trncclCommInitAll: comms is NULL");
@@ -459,6 +459,12 @@ trncclResult_t trncclCommInitAll(trncclComm_t *comms, int ndev, const int *devli
     if (group_active())
         return error_set(trncclInvalidUsage,
                          "trncclCommInitAll inside a group: it is a group of its own");
+    return trncclSuccess;
+}
+
+trncclResult_t trncclCommInitAll(trncclComm_t *comms, int ndev, const int *devlist)
+{
+    TRY(group_spoil(init_all_check(comms, ndev, devlist)));
     trncclComm_t *made = calloc((size_t)ndev, sizeof *made);
     if (!made)
         return error_set(trncclSystemError, "out of memory for %d ranks", ndev);
@@ -609,25 +615,31 @@ static trncclResult_t split_create(trncclComm_t *newcomm, int nranks, int rank,
     return init_rank(&init.args, init.blocking, newcomm);
 }
 
+static trncclResult_t split_check(trncclComm_t comm, int color,
+                                  const trncclComm_t *newcomm,
+                                  const trncclConfig_t *config)
+{
+    trncclConfig_t checked = TRNCCL_CONFIG_INITIALIZER;
+    if (!newcomm)
+        return error_set(trncclInvalidArgument, "trncclCommSplit: newcomm is NULL");
+    if (color < 0 && color != TRNCCL_SPLIT_NOCOLOR)
+        return error_set(trncclInvalidArgument,
+                         "trncclCommSplit: color is %d, expected 0 or more, or "
+                         "TRNCCL_SPLIT_NOCOLOR (%d)",
+                         color, TRNCCL_SPLIT_NOCOLOR);
+    if (group_active())
+        return error_set(trncclInvalidUsage,
+                         "trncclCommSplit cannot be part of a group: it blocks until "
+                         "every rank has called it");
+    TRY(comm_usable(comm));
+    return take_config("trncclCommSplit", config, &checked);
+}
+
 trncclResult_t trncclCommSplit(trncclComm_t comm, int color, int key,
                                trncclComm_t *newcomm, trncclConfig_t *config)
 {
-    TRY(check_handle("trncclCommSplit", comm));
-    if (!newcomm)
-        return comm_note(
-            comm, error_set(trncclInvalidArgument, "trncclCommSplit: newcomm is NULL"));
-    if (color < 0 && color != TRNCCL_SPLIT_NOCOLOR)
-        return comm_note(comm, error_set(trncclInvalidArgument,
-                                         "trncclCommSplit: color is %d, expected 0 or "
-                                         "more, or TRNCCL_SPLIT_NOCOLOR (%d)",
-                                         color, TRNCCL_SPLIT_NOCOLOR));
-    if (group_active())
-        return comm_note(comm, error_set(trncclInvalidUsage,
-                                         "trncclCommSplit cannot be part of a group: it "
-                                         "blocks until every rank has called it"));
-    TRY(comm_note(comm, comm_usable(comm)));
-    trncclConfig_t checked = TRNCCL_CONFIG_INITIALIZER;
-    TRY(comm_note(comm, take_config("trncclCommSplit", config, &checked)));
+    TRY(group_spoil(check_handle("trncclCommSplit", comm)));
+    TRY(group_spoil(comm_note(comm, split_check(comm, color, newcomm, config))));
     size_t n = (size_t)comm->nranks;
     struct split_choice *choices = calloc(n, sizeof *choices);
     trncclUniqueId *ids = calloc(n, sizeof *ids);

@@ -91,8 +91,8 @@ trncclResult_t trncclCommDeregister(trncclComm_t comm, void *handle)
     return registration_destroy("trncclCommDeregister", comm, handle);
 }
 
-trncclResult_t trncclCommWindowRegister(trncclComm_t comm, void *buff, size_t nbytes,
-                                        trncclWindow_t *win, int winFlags)
+static trncclResult_t window_check(trncclComm_t comm, const void *buff, size_t nbytes,
+                                   const trncclWindow_t *win, int winFlags)
 {
     TRY(check_range("trncclCommWindowRegister", "win", comm, buff, nbytes, win));
     if (group_active())
@@ -106,6 +106,13 @@ trncclResult_t trncclCommWindowRegister(trncclComm_t comm, void *buff, size_t nb
                                    "trncclCommWindowRegister: winFlags is 0x%x, expected "
                                    "TRNCCL_WIN_DEFAULT or TRNCCL_WIN_COLL_SYMMETRIC",
                                    (unsigned)winFlags));
+    return trncclSuccess;
+}
+
+trncclResult_t trncclCommWindowRegister(trncclComm_t comm, void *buff, size_t nbytes,
+                                        trncclWindow_t *win, int winFlags)
+{
+    TRY(group_spoil(window_check(comm, buff, nbytes, win, winFlags)));
     uint64_t mine = nbytes, *all = calloc((size_t)comm->nranks, sizeof *all);
     if (!all)
         return comm_note(comm, error_set(trncclSystemError, "out of memory for %d ranks",

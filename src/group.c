@@ -99,14 +99,19 @@ trncclResult_t group_submit(struct call *call, trncclStream_t stream)
     return result == trncclSuccess ? result : group_refuse(call, result);
 }
 
-trncclResult_t group_refuse(struct call *call, trncclResult_t result)
+trncclResult_t group_spoil(trncclResult_t result)
 {
-    call_fini(call);
-    if (group.depth && group.result == trncclSuccess) {
+    if (group.depth && group.result == trncclSuccess && result != trncclSuccess) {
         group.result = result;
         snprintf(group.text, sizeof group.text, "%s", error_text());
     }
     return result;
+}
+
+trncclResult_t group_refuse(struct call *call, trncclResult_t result)
+{
+    call_fini(call);
+    return group_spoil(result);
 }
 
 /* ---- the end ---- */

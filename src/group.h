@@ -10,8 +10,10 @@ bool group_active(void);
 /* Runs a checked call: blocking, queued on the stream, or kept for the end of the group.
  * Takes over what the call owns. */
 trncclResult_t group_submit(struct call *call, trncclStream_t stream);
-/* A call was refused: inside a group, trncclGroupEnd will run nothing and say why. Frees
- * what the call owns; returns result. */
+/* Returns result, which is that of a function that was to be part of a group: if it was
+ * refused inside one, trncclGroupEnd will run nothing and say why. */
+trncclResult_t group_spoil(trncclResult_t result);
+/* The same for a call; frees what it owns. */
 trncclResult_t group_refuse(struct call *call, trncclResult_t result);
 /* Creates the communicators asked for inside the group, or forgets them; by
  * trncclGroupEnd (in api_comm.c). */

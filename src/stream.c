@@ -22,7 +22,7 @@ struct point {
 
 struct trncclEvent {
     uint32_t magic;
-    pid_t pid; /* of the process that made it */
+    pid_t pid;            /* of the process that made it */
     pthread_mutex_t lock; /* guards point; taken before a stream's */
     struct point *point;  /* of the last record, counted; NULL: never recorded */
 };
@@ -38,7 +38,7 @@ struct stream_item {
 
 struct trncclStream {
     uint32_t magic;
-    pid_t pid; /* of the process that made it, where its thread is */
+    pid_t pid;       /* of the process that made it, where its thread is */
     atomic_int kept; /* calls of open groups, not queued yet */
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */

@@ -769,17 +769,32 @@ static void group_with_a_refused_call_runs_nothing(void **state)
     REFUSED_HERE(trncclGroupEnd(), "group", "trncclSend", "sendbuff");
 }
 
+/* Each of them spoils its group, whose end says which it was. */
 static void calls_that_block_are_refused_inside_a_group(void **state)
 {
     (void)state;
     trncclComm_t c = NULL, more[2] = {NULL, NULL};
     trncclWindow_t win = NULL;
-    assert_int_equal(trncclGroupStart(), trncclSuccess);
-    MISUSED_HERE(trncclCommInitAll(more, 2, NULL), "trncclCommInitAll", "group");
-    MISUSED_HERE(trncclCommSplit(comm, 0, 0, &c, NULL), "trncclCommSplit", "group");
-    MISUSED_HERE(trncclCommWindowRegister(comm, IN, 16, &win, 0), "Window", "group");
-    /* The group itself is still good and runs nothing, or says which call spoilt it. */
-    (void)trncclGroupEnd();
+    for (int which = 0; which < 5; which++) {
+        const char *names[] = {"InitAll", "InitAll", "Split", "Split", "WindowRegister"};
+        assert_int_equal(trncclGroupStart(), trncclSuccess);
+        for (int r = 0; r < NRANKS; r++)
+            assert_int_equal(do_all_reduce(comms[r], NULL), trncclSuccess);
+        if (which == 0)
+            MISUSED_HERE(trncclCommInitAll(more, 2, NULL), "trncclCommInitAll", "group");
+        if (which == 1)
+            REFUSED_HERE(trncclCommInitAll(more, 0, NULL), "trncclCommInitAll", "ndev");
+        if (which == 2)
+            MISUSED_HERE(trncclCommSplit(comm, 0, 0, &c, NULL), "CommSplit", "group");
+        if (which == 3)
+            REFUSED_HERE(trncclCommSplit(NULL, 0, 0, &c, NULL), "CommSplit", "comm");
+        if (which == 4)
+            MISUSED_HERE(trncclCommWindowRegister(comm, IN, 16, &win, 0), "group");
+        trncclResult_t expected =
+            which == 1 || which == 3 ? trncclInvalidArgument : trncclInvalidUsage;
+        refused(__FILE__, __LINE__, "trncclGroupEnd", NULL, trncclGroupEnd(), expected,
+                "the group was not run", names[which], NULL);
+    }
     assert_null(c);
     assert_null(more[0]);
     assert_null(win);
