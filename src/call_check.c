@@ -44,8 +44,20 @@ static trncclResult_t transfer_failed(const struct exec_blocked *b)
                      error_cut(cause, sizeof cause, error_text()));
 }
 
+/* What is wrong with a message that carries `found` where `expected` was. */
+static const char *strangeness(const struct call *c, uint32_t found, uint32_t expected)
+{
+    if (c->kind != CALL_COLLECTIVE)
+        return "which has another count or type";
+    if (found == expected) /* a v-form whose counts only two ranks know */
+        return "which does not fit the counts of this rank";
+    return "which belongs to another operation, count or type, or follows a collective "
+           "in which the two disagreed";
+}
+
 /* The transport refused a message, or failed. */
-static trncclResult_t conn_failed(const struct call *c, const struct exec_blocked *b)
+static trncclResult_t conn_failed(const struct call *c, const struct exec_blocked *b,
+                                  uint32_t sig)
 {
     int peer = b->conn->peer;
     if (b->conn->error != trncclInvalidUsage)
@@ -53,13 +65,12 @@ static trncclResult_t conn_failed(const struct call *c, const struct exec_blocke
     TRY(record_compare(c->comm, peer));
     char text[160];
     describe_call(text, sizeof text, c);
-    return error_set(
-        trncclInvalidUsage,
-        "ranks disagree: %s on rank %d met a message of %u bytes from rank %d "
-        "(host %s, pid %d) that belongs to another operation, count or type, or follows "
-        "a collective in which the two disagreed",
-        text, c->comm->rank, b->conn->found_nbytes, peer, c->comm->host->hostname,
-        c->comm->places[peer].pid);
+    return error_set(trncclInvalidUsage,
+                     "ranks disagree: %s on rank %d met a message of %u bytes from rank "
+                     "%d (host %s, pid %d), %s",
+                     text, c->comm->rank, b->conn->found_nbytes, peer,
+                     c->comm->host->hostname, c->comm->places[peer].pid,
+                     strangeness(c, b->conn->found_sig, sig));
 }
 
 static trncclResult_t peer_left(const struct call *c, const struct exec_blocked *b)
@@ -142,7 +153,7 @@ trncclResult_t call_check(void *context, const struct exec_run *run, uint64_t wa
                          comm->rank, c->name);
     struct exec_blocked b = exec_run_blocked(run);
     if (b.conn && b.conn->error)
-        return conn_failed(c, &b);
+        return conn_failed(c, &b, run->sig);
     if (b.peer >= 0 && waited_ns > COMPARE_AFTER_NS)
         TRY(record_compare(comm, b.peer));
     if (atomic_load_explicit(&comm->host->fault, memory_order_acquire)) {

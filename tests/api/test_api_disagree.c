@@ -78,6 +78,16 @@ QUARREL(counts_of_v)
     return trncclAllGatherV(in, counts[r->rank], out, counts, NULL, trncclInt32, r->comm,
                             NULL);
 }
+QUARREL(counts_of_two)
+{
+    size_t sent[TEAM_MAX], received[TEAM_MAX];
+    for (int i = 0; i < r->nranks; i++)
+        sent[i] = received[i] = 4;
+    if (odd) /* to a rank that expects 4 */
+        sent[0] = 5;
+    return trncclAllToAllV(in, sent, NULL, out, received, NULL, trncclInt32, r->comm,
+                           NULL);
+}
 QUARREL(pairs)
 {
     const int one[] = {0, 1, 1, 0}, other[] = {1, 0};
@@ -115,10 +125,11 @@ static const struct quarrel quarrels[] = {
     {"root", "root", root},
     {"order of calls", "operation", order},
     {"counts of a v-form", "count", counts_of_v},
+    {"counts of two ranks", "does not fit the counts", counts_of_two},
     {"pairs of a permute", "pairs", pairs},
     {"split", "exchange of trncclCommSplit", split},
     {"window", "exchange of trncclCommWindowRegister", window},
-    {"count of a receive", NULL, sent_count},
+    {"count of a receive", "another count or type", sent_count},
 };
 #define NQUARRELS (int)(sizeof quarrels / sizeof quarrels[0])
 
