@@ -11,8 +11,11 @@
 struct call_key {
     uint64_t count;
     int32_t root;
-    uint8_t kind, coll, type, op, inplace, exchange, zero[2];
+    uint8_t kind, coll, type, op, inplace, exchange, zero[6];
 };
+_Static_assert(sizeof(struct call_key) ==
+                   offsetof(struct call_key, zero) + sizeof((struct call_key){0}.zero),
+               "padding");
 
 struct call_entry {
     struct call_key key;
