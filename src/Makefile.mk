@@ -1,8 +1,11 @@
 # The communicator and the public calls: the top of the house.
 libtrnccl_core_la_SOURCES += \
 	src/api.c \
+	src/api_check.c \
+	src/api_check.h \
 	src/api_comm.c \
 	src/api_memory.c \
+	src/api_v.c \
 	src/call.c \
 	src/call.h \
 	src/call_bind.c \
