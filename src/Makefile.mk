@@ -5,6 +5,7 @@ libtrnccl_core_la_SOURCES += \
 	src/api_check.h \
 	src/api_comm.c \
 	src/api_memory.c \
+	src/api_query.c \
 	src/api_v.c \
 	src/call.c \
 	src/call.h \

@@ -2,6 +2,14 @@
 
 #include <string.h>
 
+trncclResult_t api_check_handle(const char *name, trncclComm_t comm)
+{
+    if (!comm || comm->magic != COMM_MAGIC)
+        return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
+                         name, (void *)comm);
+    return trncclSuccess;
+}
+
 trncclResult_t api_check_comm(const struct call *c)
 {
     if (!c->comm)

@@ -33,6 +33,8 @@ static inline trncclResult_t api_run(struct call *c, trncclResult_t checked,
     return group_refuse(c, checked);
 }
 
+/* A communicator that is live, for functions that are not calls. */
+trncclResult_t api_check_handle(const char *name, trncclComm_t comm);
 /* A communicator that is live and usable. First of all. */
 trncclResult_t api_check_comm(const struct call *c);
 /* Bytes of `count` elements times `blocks`, refusing what no address space holds. */

@@ -1,4 +1,4 @@
-/* Communicators: creation, end, split, questions. */
+/* Communicators: creation, end, split. */
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -6,98 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "comm.h"
-#include "group.h"
+#include "api_check.h"
 #include "record.h"
 #include "util/settings.h"
-
-trncclResult_t trncclGetVersion(int *version)
-{
-    if (!version)
-        return error_set(trncclInvalidArgument, "trncclGetVersion: version is NULL");
-    *version = TRNCCL_VERSION_CODE;
-    return trncclSuccess;
-}
-
-const char *trncclGetErrorString(trncclResult_t result)
-{
-    return error_string(result);
-}
-
-size_t trncclTypeSize(trncclDataType_t type)
-{
-    return combine_type_nbytes(type);
-}
-
-static trncclResult_t check_handle(const char *name, trncclComm_t comm)
-{
-    if (!comm || comm->magic != COMM_MAGIC)
-        return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
-                         name, (void *)comm);
-    return trncclSuccess;
-}
-
-const char *trncclGetLastError(trncclComm_t comm)
-{
-    if (!comm || comm->magic != COMM_MAGIC || !comm_owned(comm))
-        return error_text();
-    static _Thread_local char text[ERROR_TEXT_BYTES];
-    pthread_mutex_lock(&comm->error_lock);
-    snprintf(text, sizeof text, "%s", comm->error_text);
-    pthread_mutex_unlock(&comm->error_lock);
-    return text;
-}
-
-trncclResult_t trncclCommGetAsyncError(trncclComm_t comm, trncclResult_t *result)
-{
-    TRY(check_handle("trncclCommGetAsyncError", comm));
-    if (!result)
-        return error_set(trncclInvalidArgument,
-                         "trncclCommGetAsyncError: result is NULL");
-    int state = atomic_load(&comm->async_result);
-    if (state == trncclSuccess && atomic_load(&comm->aborted))
-        state = trncclAborted;
-    if (state == trncclSuccess)
-        state = atomic_load(&comm->host->fault);
-    *result = (trncclResult_t)state;
-    return trncclSuccess;
-}
-
-trncclResult_t trncclCommCount(trncclComm_t comm, int *count)
-{
-    TRY(check_handle("trncclCommCount", comm));
-    if (!count)
-        return error_set(trncclInvalidArgument, "trncclCommCount: count is NULL");
-    *count = comm->nranks;
-    return trncclSuccess;
-}
-
-trncclResult_t trncclCommUserRank(trncclComm_t comm, int *rank)
-{
-    TRY(check_handle("trncclCommUserRank", comm));
-    if (!rank)
-        return error_set(trncclInvalidArgument, "trncclCommUserRank: rank is NULL");
-    *rank = comm->rank;
-    return trncclSuccess;
-}
-
-trncclResult_t trncclCommDevice(trncclComm_t comm, int *device)
-{
-    TRY(check_handle("trncclCommDevice", comm));
-    if (!device)
-        return error_set(trncclInvalidArgument, "trncclCommDevice: device is NULL");
-    *device = comm->device;
-    return trncclSuccess;
-}
-
-trncclResult_t trncclCommGetAlgorithm(trncclComm_t comm, const char **name)
-{
-    TRY(check_handle("trncclCommGetAlgorithm", comm));
-    if (!name)
-        return error_set(trncclInvalidArgument, "trncclCommGetAlgorithm: name is NULL");
-    *name = comm->last_algo;
-    return trncclSuccess;
-}
 
 /* ---- creation ---- */
 
@@ -496,7 +407,7 @@ static void settle(struct trncclComm *c)
 /* Ending is for the process that began. */
 static trncclResult_t check_owner(const char *name, trncclComm_t comm)
 {
-    TRY(check_handle(name, comm));
+    TRY(api_check_handle(name, comm));
     if (comm_owned(comm))
         return trncclSuccess;
     return error_set(trncclInvalidUsage,
@@ -638,7 +549,7 @@ static trncclResult_t split_check(trncclComm_t comm, int color,
 trncclResult_t trncclCommSplit(trncclComm_t comm, int color, int key,
                                trncclComm_t *newcomm, trncclConfig_t *config)
 {
-    TRY(group_spoil(check_handle("trncclCommSplit", comm)));
+    TRY(group_spoil(api_check_handle("trncclCommSplit", comm)));
     TRY(group_spoil(comm_note(comm, split_check(comm, color, newcomm, config))));
     size_t n = (size_t)comm->nranks;
     struct split_choice *choices = calloc(n, sizeof *choices);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "group.h"
+#include "api_check.h"
 #include "mem/alloc.h"
 #include "util/settings.h"
 
@@ -32,9 +32,7 @@ trncclResult_t trncclMemFree(void *ptr)
 static trncclResult_t check_range(const char *name, const char *what, trncclComm_t comm,
                                   const void *buff, size_t nbytes, const void *out)
 {
-    if (!comm || comm->magic != COMM_MAGIC)
-        return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
-                         name, (void *)comm);
+    TRY(api_check_handle(name, comm));
     trncclResult_t result = comm_usable(comm);
     if (!out)
         result = error_set(trncclInvalidArgument, "%s: %s is NULL", name, what);
@@ -62,9 +60,7 @@ static trncclResult_t registration_create(trncclComm_t comm, void **handle)
 static trncclResult_t registration_destroy(const char *name, trncclComm_t comm,
                                            const void *handle)
 {
-    if (!comm || comm->magic != COMM_MAGIC)
-        return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
-                         name, (void *)comm);
+    TRY(api_check_handle(name, comm));
     struct comm_registration **at = &comm->registrations;
     while (*at && *at != handle)
         at = &(*at)->next;
@@ -141,9 +137,7 @@ trncclResult_t trncclCommWindowDeregister(trncclComm_t comm, trncclWindow_t win)
 
 static trncclResult_t redop_check(const char *name, trncclComm_t comm)
 {
-    if (!comm || comm->magic != COMM_MAGIC)
-        return error_set(trncclInvalidArgument, "%s: comm is %p, not a live communicator",
-                         name, (void *)comm);
+    TRY(api_check_handle(name, comm));
     return comm_usable(comm);
 }
 
