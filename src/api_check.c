@@ -29,7 +29,7 @@ trncclResult_t api_check_count(const struct call *c, size_t blocks)
                          "%s: datatype is %d, expected 0 to %d (trncclDataType_t)",
                          c->name, (int)c->type, trncclNumTypes - 1);
     if (__builtin_mul_overflow(c->count, blocks, &elems) ||
-        __builtin_mul_overflow(elems, size, &nbytes) || nbytes > PTRDIFF_MAX)
+        __builtin_mul_overflow(elems, size, &nbytes) || nbytes > API_MAX_NBYTES)
         return error_set(
             trncclInvalidArgument,
             "%s: count is %zu: %zu block%s of %zu-byte elements exceed the address "
@@ -110,9 +110,10 @@ static trncclResult_t check_overlap(const struct call *c, size_t in_blocks,
         return trncclSuccess;
     if (in < out + out_blocks * block && out < in + in_blocks * block)
         return error_set(trncclInvalidArgument,
-                         "%s: sendbuff %p and recvbuff %p overlap, and not as this "
-                         "collective's in place form does",
-                         c->name, c->send, c->recv);
+                         "%s: sendbuff %p of %zu bytes and recvbuff %p of %zu bytes "
+                         "overlap, and not as this collective's in place form does",
+                         c->name, c->send, in_blocks * block, c->recv,
+                         out_blocks * block);
     return trncclSuccess;
 }
 

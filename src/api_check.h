@@ -37,6 +37,9 @@ static inline trncclResult_t api_run(struct call *c, trncclResult_t checked,
 trncclResult_t api_check_handle(const char *name, trncclComm_t comm);
 /* A communicator that is live and usable. First of all. */
 trncclResult_t api_check_comm(const struct call *c);
+/* More than the widest user address space has (57 bits with five-level page tables, half
+ * of it the kernel's): no buffer is that large, wherever it seems to lie. */
+#define API_MAX_NBYTES ((size_t)1 << 56)
 /* Bytes of `count` elements times `blocks`, refusing what no address space holds. */
 trncclResult_t api_check_count(const struct call *c, size_t blocks);
 /* Resolves the public operation into combine's code, and a handle into its scalar. After

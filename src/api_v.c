@@ -34,7 +34,7 @@ static trncclResult_t check_vector(const struct call *c, const char *what,
     size_t size = combine_type_nbytes(c->type), total = 0, end, nbytes;
     for (int i = 0; counts && i < c->comm->nranks; i++) {
         if (__builtin_add_overflow(counts[i], displs[i], &end) ||
-            __builtin_mul_overflow(end, size, &nbytes) || nbytes > PTRDIFF_MAX ||
+            __builtin_mul_overflow(end, size, &nbytes) || nbytes > API_MAX_NBYTES ||
             __builtin_add_overflow(total, counts[i], &total))
             return error_set(trncclInvalidArgument,
                              "%s: %s[%d] is %zu at displacement %zu: beyond the "

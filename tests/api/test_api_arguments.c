@@ -339,6 +339,14 @@ static void huge_counts_are_refused(void **state)
         REFUSED(trncclRecv(OUT, huge[i], f, 0, comm, NULL), "Recv", "count", number);
         REFUSED(trncclBroadcast(IN, OUT, huge[i], f, 0, comm, NULL), "count", number);
     }
+    /* As bytes no number that overflows: the buffers seem to overlap. */
+    size_t bytes_of_all = (size_t)1 << 62;
+    REFUSED(ALLREDUCE(IN, OUT, bytes_of_all, trncclInt8, trncclSum), "AllReduce", "count",
+            "4611686018427387904", "address space");
+    size_t all_counts[NRANKS] = {1, (size_t)1 << 62, 1};
+    REFUSED(trncclAllGatherV(IN, all_counts[1], OUT, all_counts, NULL, trncclInt8, comm,
+                             NULL),
+            "AllGatherV", "address space");
     /* Fits by itself, but not times the number of ranks. */
     size_t third = (size_t)PTRDIFF_MAX / 4 / NRANKS + 1;
     REFUSED(trncclAllGather(IN, OUT, third, f, comm, NULL), "AllGather", "count");
