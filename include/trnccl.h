@@ -308,7 +308,8 @@ TRNCCL_API trncclResult_t trncclScatter(const void *sendbuff, void *recvbuff,
 TRNCCL_API trncclResult_t trncclBarrier(trncclComm_t comm, trncclStream_t stream);
 
 /* The v-forms: counts and displacements in elements, arrays of nranks entries, copied
- * before the call returns. displs may be NULL: blocks follow each other. */
+ * before the call returns. displs may be NULL: blocks follow each other. Blocks that are
+ * received must not overlap. */
 
 /* recvcounts is the same on every rank; sendcount == recvcounts[rank]. */
 TRNCCL_API trncclResult_t trncclAllGatherV(const void *sendbuff, size_t sendcount,

@@ -99,6 +99,62 @@ static trncclResult_t check_vectors_overlap(const struct call *c)
     return trncclSuccess;
 }
 
+/* ---- blocks that are received ---- */
+
+struct block {
+    size_t from, to; /* elements of recvbuff */
+    int rank;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct block *x = a, *y = b;
+    return (x->from > y->from) - (x->from < y->from);
+}
+
+/* Lists the blocks that are not empty; *sorted: each begins behind the one before. */
+static int list_blocks(const struct call *c, struct block *blocks, bool *sorted)
+{
+    int n = 0;
+    *sorted = true;
+    for (int i = 0; i < c->comm->nranks; i++) {
+        if (!c->rcounts[i])
+            continue;
+        blocks[n] = (struct block){c->rdispls[i], c->rdispls[i] + c->rcounts[i], i};
+        *sorted &= n == 0 || blocks[n].from >= blocks[n - 1].to;
+        n++;
+    }
+    return n;
+}
+
+/* Two blocks that are received must not share elements: which of them would be there in
+ * the end? (Blocks that are sent may: they are only read.) */
+static trncclResult_t check_disjoint(const struct call *c)
+{
+    if (!c->rcounts)
+        return trncclSuccess;
+    struct block *blocks = malloc((size_t)c->comm->nranks * sizeof *blocks);
+    if (!blocks)
+        return error_set(trncclSystemError, "out of memory for the blocks of %d ranks",
+                         c->comm->nranks);
+    bool sorted;
+    int n = list_blocks(c, blocks, &sorted);
+    if (!sorted)
+        qsort(blocks, (size_t)n, sizeof *blocks, by_place);
+    trncclResult_t result = trncclSuccess;
+    for (int i = 1; i < n && !sorted && result == trncclSuccess; i++) {
+        const struct block *a = &blocks[i - 1], *b = &blocks[i];
+        if (b->from < a->to)
+            result = error_set(
+                trncclInvalidArgument,
+                "%s: blocks %d and %d of recvbuff overlap: elements %zu to "
+                "%zu and %zu to %zu",
+                c->name, a->rank, b->rank, a->from, a->to - 1, b->from, b->to - 1);
+    }
+    free(blocks);
+    return result;
+}
+
 static trncclResult_t vectors_check(struct call *c, const struct vectors *v,
                                     trncclStream_t stream)
 {
@@ -116,6 +172,7 @@ static trncclResult_t vectors_check(struct call *c, const struct vectors *v,
     const char *sname = c->coll == SCHED_REDUCE_SCATTER ? "recvcounts" : "sendcounts";
     TRY(check_vector(c, "send", sname, c->scounts, c->sdispls, c->send));
     TRY(check_vector(c, "recv", "recvcounts", c->rcounts, c->rdispls, c->recv));
+    TRY(check_disjoint(c));
     return check_vectors_overlap(c);
 }
 

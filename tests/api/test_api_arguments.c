@@ -322,6 +322,54 @@ static void overlapping_buffers_are_refused(void **state)
     REFUSED(trncclScatterV(IN, counts, NULL, IN, 3, f, 1, comm, NULL), "overlap");
 }
 
+static void overlapping_blocks_that_are_received_are_refused(void **state)
+{
+    (void)state;
+    trncclDataType_t f = trncclFloat32;
+    size_t one_shared[NRANKS] = {0, 1, 5};
+    size_t within[NRANKS] = {1, 0, 5};
+    REFUSED(trncclAllGatherV(IN, 3, OUT, counts, one_shared, f, comm, NULL), "AllGatherV",
+            "blocks 0 and 1 of recvbuff overlap", "0 to 1", "1 to 3");
+    REFUSED(trncclAllToAllV(IN, counts, NULL, OUT, counts, within, f, comm, NULL),
+            "AllToAllV", "blocks 1 and 0 of recvbuff overlap");
+    size_t last[NRANKS] = {4, 0, 3};
+    REFUSED(trncclGatherV(IN, 3, OUT, counts, last, f, 1, comm, NULL), "GatherV",
+            "blocks 2 and 0 of recvbuff overlap", "3 to 4", "4 to 5");
+}
+
+/* Blocks in any order, empty ones anywhere, blocks that are sent twice; and elsewhere
+ * than on the root nobody looks. */
+static void blocks_that_share_nothing_that_is_written_are_accepted(void **state)
+{
+    (void)state;
+    trncclDataType_t f = trncclFloat32;
+    size_t turned[NRANKS] = {4, 6, 2}, some[NRANKS] = {2, 0, 2},
+           inside[NRANKS] = {0, 1, 2};
+    size_t twice[NRANKS] = {0, 1, 5};
+    float in[NRANKS][8], all[NRANKS][9], root[4], part[NRANKS][3];
+    assert_int_equal(trncclGroupStart(), trncclSuccess);
+    for (int r = 0; r < NRANKS; r++) {
+        for (int i = 0; i < 8; i++)
+            in[r][i] = (float)(10 * r + i);
+        assert_int_equal(
+            trncclAllGatherV(in[r], counts[r], all[r], counts, turned, f, comms[r], NULL),
+            trncclSuccess);
+        assert_int_equal(trncclGatherV(in[r], some[r], root, some, r ? twice : inside, f,
+                                       0, comms[r], NULL),
+                         trncclSuccess);
+        assert_int_equal(trncclScatterV(in[r], counts, twice, part[r], counts[r], f, 0,
+                                        comms[r], NULL),
+                         trncclSuccess);
+    }
+    assert_int_equal(trncclGroupEnd(), trncclSuccess);
+    for (int r = 0; r < NRANKS; r++) {
+        assert_true(all[r][4] == 0 && all[r][6] == 10 && all[r][8] == 12);
+        assert_true(all[r][2] == 20 && all[r][3] == 21);
+        assert_true(part[r][0] == (float)twice[r] && part[r][1] == (float)twice[r] + 1);
+    }
+    assert_true(root[1] == 1 && root[2] == 20 && root[3] == 21);
+}
+
 /* ---- counts, types, operations, ranks
  * --------------------------------------------------------- */
 
@@ -818,6 +866,8 @@ int main(void)
         CASE(null_buffers_are_refused),
         CASE(null_buffers_of_v_forms_are_refused),
         CASE(overlapping_buffers_are_refused),
+        CASE(overlapping_blocks_that_are_received_are_refused),
+        CASE(blocks_that_share_nothing_that_is_written_are_accepted),
         CASE(huge_counts_are_refused),
         CASE(bad_counts_of_v_forms_are_refused),
         CASE(bad_types_are_refused),
