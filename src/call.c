@@ -152,11 +152,37 @@ void call_finish(struct call *c)
     finish(c);
 }
 
+/* How often a call that waits for its turn looks at the communicator. The calls before it
+ * may be held up on their stream by what has nothing to do with the communicator. */
+#define TURN_CHECK_NS 20000000
+
+trncclResult_t call_wait_turn(struct call *c)
+{
+    while (!turn_wait(&c->comm->turns, c->ticket, TURN_CHECK_NS))
+        TRY(comm_usable(c->comm));
+    return trncclSuccess;
+}
+
+/* The turn of a call will not be waited for. */
+static trncclResult_t call_leave(struct call *c, trncclResult_t result)
+{
+    struct turns *turns = &c->comm->turns;
+    call_fail(c, result);
+    finish(c);
+    turn_skip(turns, c->ticket);
+    return result;
+}
+
 trncclResult_t call_run_one(struct call *c)
 {
     struct turns *turns = &c->comm->turns;
-    turn_wait(turns, c->ticket);
-    trncclResult_t result = prepare(c);
+    trncclResult_t result = trncclSuccess;
+    if (__builtin_expect(!turn_has_come(turns, c->ticket), 0)) {
+        result = call_wait_turn(c);
+        if (result != trncclSuccess)
+            return call_leave(c, result);
+    }
+    result = prepare(c);
     if (__builtin_expect(result == trncclSuccess, 1)) {
         struct exec_task task = task_of(c);
         result = exec_drive_one(&task, &c->comm->patience);

@@ -1,6 +1,5 @@
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "call_check.h"
 #include "call_run.h"
@@ -41,22 +40,16 @@ static void turn_end(struct call *leader)
     turn_pass(turns, leader->ticket);
 }
 
-/* Ends all turns that are left, in the order in which they come: other lists may wait for
- * any of them. */
+/* Ends all turns that are left; those that have not come are not waited for. */
 static void end_turns(struct call *list)
 {
-    for (bool waits = true; waits;) {
-        waits = false;
-        for (struct call *c = list; c; c = c->next) {
-            if (c->turn != c || !c->turn_left)
-                continue;
-            if (turn_here(c))
-                turn_end(c);
-            else
-                waits = true;
-        }
-        if (waits)
-            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    for (struct call *c = list; c; c = c->next) {
+        if (c->turn != c || !c->turn_left)
+            continue;
+        struct turns *turns = &c->comm->turns;
+        for (struct call *d = c; d; d = d->turn_next)
+            call_finish(d);
+        turn_skip(turns, c->ticket);
     }
 }
 
@@ -145,7 +138,10 @@ static trncclResult_t prepare_what_may_begin(struct call *list)
 static trncclResult_t task_ready(struct exec_task *t)
 {
     struct call *c = t->context;
-    return turn_here(c) ? turn_prepare(c->turn) : trncclInProgress;
+    if (turn_here(c))
+        return turn_prepare(c->turn);
+    TRY(comm_usable(c->comm));
+    return trncclInProgress;
 }
 
 static void task_end(struct exec_task *t)
@@ -219,8 +215,7 @@ static trncclResult_t last_words(struct call *c, const char *cause)
 
 /* Nobody would wait any longer for the calls that have not ended. If nothing has begun
  * they are refused with the one that was, and their communicators stay as they were; else
- * they end: what was sent cannot be taken back, and what other lists do to the same
- * communicator stands. Leaves the error text as it was. */
+ * they end, since what was sent cannot be taken back. Leaves the error text as it was. */
 static void give_up(struct call *list, trncclResult_t result)
 {
     char cause[ERROR_TEXT_BYTES];
@@ -231,7 +226,7 @@ static void give_up(struct call *list, trncclResult_t result)
     for (struct call *c = list; c; c = c->next) {
         if (c->state == CALL_ENDED || c->state == CALL_REFUSED)
             continue;
-        if (begun || !turn_here(c))
+        if (begun)
             call_fail(c, last_words(c, cause));
         else
             c->result = result;
@@ -266,9 +261,10 @@ trncclResult_t call_run_all(struct call *list)
     if (!list->next)
         return call_run_one(list);
     int ncalls;
-    /* There is nothing to do before the first turn, so this need not be polled for. */
-    if (of_one_comm(list, &ncalls))
-        turn_wait(&list->comm->turns, list->ticket);
+    /* There is nothing to do before the first turn, so this need not be polled for. If it
+     * does not come, that is found when the calls are asked whether they may begin. */
+    if (of_one_comm(list, &ncalls) && !turn_here(list))
+        (void)call_wait_turn(list);
     struct exec_task *tasks = calloc(2 * (size_t)ncalls, sizeof *tasks);
     trncclResult_t result = trncclSystemError;
     if (tasks)

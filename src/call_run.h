@@ -5,6 +5,8 @@
 
 #include "call.h"
 
+/* Waits until the call's turn has come, unless its communicator ends before. */
+trncclResult_t call_wait_turn(struct call *c);
 /* Finds everything the call needs: program, kernel, run, scratch. */
 trncclResult_t call_prepare(struct call *c);
 /* A call as something to drive, which must be prepared when it begins. */

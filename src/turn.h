@@ -18,6 +18,9 @@ struct turns {
     atomic_bool shared; /* other threads than the caller's may wait or be waited for */
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    /* Guarded by lock: tickets given up before their turn came. */
+    uint64_t *skipped; /* owned */
+    int nskipped, capacity;
 };
 
 void turn_init(struct turns *t);
@@ -35,12 +38,8 @@ static inline bool turn_has_come(const struct turns *t, uint64_t ticket)
     return atomic_load_explicit(&t->serving, memory_order_acquire) == ticket;
 }
 
-void turn_wait_slow(struct turns *t, uint64_t ticket);
-static inline void turn_wait(struct turns *t, uint64_t ticket)
-{
-    if (__builtin_expect(!turn_has_come(t, ticket), 0))
-        turn_wait_slow(t, ticket);
-}
+/* Waits for the turn, at most so long; returns whether it has come. */
+bool turn_wait(struct turns *t, uint64_t ticket, int64_t most_ns);
 
 void turn_pass_shared(struct turns *t, uint64_t ticket);
 /* Ends a turn that had come. Nothing may touch what it guarded afterwards. */
@@ -52,6 +51,10 @@ static inline void turn_pass(struct turns *t, uint64_t ticket)
         /* Pairs with turn_has_come. */
         atomic_store_explicit(&t->serving, ticket + 1, memory_order_release);
 }
+
+/* Ends a turn that may not have come: then it is passed over when it comes. Nothing may
+ * touch what it guards afterwards, nor may it have before. */
+void turn_skip(struct turns *t, uint64_t ticket);
 
 /* Waits until every ticket taken has been passed. By the thread that takes them. */
 void turn_settle(struct turns *t);

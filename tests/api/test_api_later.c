@@ -1,5 +1,6 @@
 /* Calls that run later than they are made, on a stream or at the end of a group: they
  * keep their arguments, whatever becomes of what those came from. */
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -397,6 +398,67 @@ static void abort_of_a_communicator_of_an_open_group_ends_the_group(void **state
         OKAY(trncclCommDestroy(mine[r]));
 }
 
+/* ---- calls that wait for their turn
+ * -------------------------------------------------------------------------- */
+
+static void *abort_soon(void *argument)
+{
+    /* Lets the other thread go ahead; if it has not, its call is refused, which is as
+     * good.
+     */
+    for (int i = 0; i < 2000; i++)
+        sched_yield();
+    return (void *)(uintptr_t)trncclCommAbort(argument);
+}
+
+/* The call before is held up on its stream by what an abort does not end. */
+static void abort_ends_a_call_that_waits_for_a_queued_one(void **state)
+{
+    (void)state;
+    struct gate g = {.in = 0};
+    pthread_t thread;
+    void *aborted;
+    gate_create(&g);
+    gate_hold(&g, s[0]);
+    OKAY(trncclAllReduce(&in[0], &out[0], 1, trncclInt32, trncclSum, c[0], s[0]));
+    assert_int_equal(pthread_create(&thread, NULL, abort_soon, c[0]), 0);
+    assert_int_equal(trncclBarrier(c[0], NULL), trncclAborted);
+    pthread_join(thread, &aborted);
+    assert_null(aborted);
+    gate_open(&g);
+    assert_int_equal(trncclStreamSynchronize(s[0]), trncclAborted);
+    gate_destroy(&g);
+}
+
+static void abort_ends_a_group_that_waits_for_a_queued_call(void **state)
+{
+    (void)state;
+    struct gate g = {.in = 0};
+    trncclComm_t mine[2];
+    int32_t unused;
+    pthread_t thread;
+    void *aborted;
+    gate_create(&g);
+    gate_hold(&g, s[0]);
+    OKAY(trncclCommInitAll(mine, 2, NULL));
+    OKAY(trncclGroupStart());
+    OKAY(trncclAllReduce(&in[0], &out[0], 1, trncclInt32, trncclSum, c[0], s[0]));
+    OKAY(trncclAllReduce(&in[0], &unused, 1, trncclInt32, trncclSum, c[0], NULL));
+    OKAY(trncclAllReduce(&in[0], &unused, 1, trncclInt32, trncclSum, mine[0], NULL));
+    assert_int_equal(pthread_create(&thread, NULL, abort_soon, mine[0]), 0);
+    assert_int_equal(trncclGroupEnd(), trncclAborted);
+    pthread_join(thread, &aborted);
+    assert_null(aborted);
+    /* Its turn passed over, the stream goes on; how depends on what had begun. */
+    gate_open(&g);
+    if (trncclAllReduce(&in[1], &out[1], 1, trncclInt32, trncclSum, c[1], s[1]) == 0)
+        (void)trncclStreamSynchronize(s[1]);
+    (void)trncclStreamSynchronize(s[0]);
+    for (int r = 0; r < 2; r++)
+        OKAY(trncclCommDestroy(mine[r]));
+    gate_destroy(&g);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -414,6 +476,8 @@ int main(void)
         CASE(stream_of_an_open_group_cannot_be_destroyed),
         CASE(group_that_was_refused_holds_nothing),
         CASE(abort_of_a_communicator_of_an_open_group_ends_the_group),
+        CASE(abort_ends_a_call_that_waits_for_a_queued_one),
+        CASE(abort_ends_a_group_that_waits_for_a_queued_call),
     };
     return cmocka_run_group_tests(tests, leakcheck_setup, leakcheck_teardown);
 }

@@ -19,12 +19,48 @@ static void take_alone_isServedAtOnceAndInOrder(void **state)
         uint64_t first = turn_take(&t), second = turn_take(&t);
         assert_true(turn_has_come(&t, first));
         assert_false(turn_has_come(&t, second));
-        turn_wait(&t, first);
+        assert_true(turn_wait(&t, first, 0));
         turn_pass(&t, first);
-        turn_wait(&t, second);
+        assert_true(turn_wait(&t, second, 0));
         turn_pass(&t, second);
     }
     turn_settle(&t);
+    turn_fini(&t);
+}
+
+static void wait_inVain_comesBack(void **state)
+{
+    (void)state;
+    struct turns t = {0};
+    turn_init(&t);
+    uint64_t first = turn_take(&t), second = turn_take(&t);
+    assert_false(turn_wait(&t, second, 1000));
+    turn_pass(&t, first);
+    assert_true(turn_wait(&t, second, 0));
+    turn_fini(&t);
+}
+
+static void skip_beforeItsTurn_isPassedOver(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    struct turns t = {0};
+    uint64_t tickets[N];
+    turn_init(&t);
+    atomic_store(&t.shared, true);
+    for (int i = 0; i < N; i++)
+        tickets[i] = turn_take(&t);
+    /* All but three, the later ones first. */
+    for (int i = N - 1; i > 0; i--)
+        if (i != 10 && i != 20)
+            turn_skip(&t, tickets[i]);
+    turn_pass(&t, tickets[0]);
+    assert_true(turn_has_come(&t, tickets[10]));
+    turn_skip(&t, tickets[10]); /* it has come: the same as to pass it */
+    assert_true(turn_has_come(&t, tickets[20]));
+    turn_pass(&t, tickets[20]);
+    turn_settle(&t);
+    assert_true(turn_has_come(&t, turn_take(&t)));
     turn_fini(&t);
 }
 
@@ -46,7 +82,8 @@ static void *work(void *argument)
 {
     struct worker *w = argument;
     for (int i = 0; i < EACH; i++) {
-        turn_wait(&w->shared->turns, w->tickets[i]);
+        while (!turn_wait(&w->shared->turns, w->tickets[i], 1000000))
+            ;
         w->wrong += w->shared->count++ != (int)w->tickets[i];
         turn_pass(&w->shared->turns, w->tickets[i]);
     }
@@ -85,6 +122,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(take_alone_isServedAtOnceAndInOrder),
+        cmocka_unit_test(wait_inVain_comesBack),
+        cmocka_unit_test(skip_beforeItsTurn_isPassedOver),
         cmocka_unit_test(pass_fromManyThreads_keepsTheOrderAndSettles),
     };
     return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
