@@ -28,6 +28,7 @@ struct call_entry {
 
 struct call_cache {
     struct call_entry entries[CACHE_ENTRIES];
+    struct call_entry *recent; /* found last: calls repeat */
 };
 
 static void entry_clear(struct call_entry *e)
@@ -39,8 +40,12 @@ static void entry_clear(struct call_entry *e)
 
 trncclResult_t call_cache_create(struct call_cache **out)
 {
-    *out = calloc(1, sizeof **out);
-    return *out ? trncclSuccess : error_set(trncclSystemError, "out of memory for calls");
+    struct call_cache *c = calloc(1, sizeof *c);
+    if (!c)
+        return error_set(trncclSystemError, "out of memory for calls");
+    c->recent = c->entries; /* which has no program */
+    *out = c;
+    return trncclSuccess;
 }
 
 void call_cache_destroy(struct call_cache *c)
@@ -252,18 +257,32 @@ static trncclResult_t call_bind_new(struct call *c, struct call_entry *e,
     return trncclSuccess;
 }
 
+static inline bool entry_is(const struct call_entry *e, const struct call_key *key)
+{
+    return e->program && memcmp(&e->key, key, sizeof *key) == 0;
+}
+
+/* Where the call of that key is, or would be. */
+static struct call_entry *entry_place(struct call_cache *cache,
+                                      const struct call_key *key)
+{
+    uint64_t words[3];
+    _Static_assert(sizeof words == sizeof *key, "all of the key counts");
+    memcpy(words, key, sizeof words);
+    uint64_t hash = call_mix(words[0] * 31 + words[1] * 17 + words[2]);
+    return &cache->entries[hash % CACHE_ENTRIES];
+}
+
 trncclResult_t call_lookup(struct call *c)
 {
     c->inplace = call_inplace(c);
     struct call_key key = call_key(c);
-    uint64_t words[3];
-    memcpy(words, &key, sizeof words);
-    struct call_entry *e =
-        &c->comm->cache->entries[call_mix(words[0] * 31 + words[1] * 17 + words[2]) %
-                                 CACHE_ENTRIES];
+    struct call_cache *cache = c->comm->cache;
+    struct call_entry *e = cache->recent;
     bool cacheable = !c->v && c->npairs == 0;
-    if (__builtin_expect(
-            cacheable && e->program && memcmp(&e->key, &key, sizeof key) == 0, 1)) {
+    if (!entry_is(e, &key))
+        e = cache->recent = entry_place(cache, &key);
+    if (__builtin_expect(cacheable && entry_is(e, &key), 1)) {
         c->program = e->program;
         c->combine = &e->combine;
         c->sig = e->sig;
