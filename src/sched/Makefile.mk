@@ -6,6 +6,7 @@ libtrnccl_core_la_SOURCES += \
 	src/sched/derive.h \
 	src/sched/finish.c \
 	src/sched/layout.c \
+	src/sched/graph.h \
 	src/sched/layout.h \
 	src/sched/lines.c \
 	src/sched/lines.h \
