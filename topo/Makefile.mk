@@ -1,4 +1,10 @@
 # The machine: model, where it comes from, searches on it.
 libtrnccl_core_la_SOURCES += \
+	topo/digraph.c \
 	topo/digraph.h \
-	topo/model.h
+	topo/model.h \
+	topo/search_random.h
+
+check_PROGRAMS += tests/unit/test_topo_digraph
+tests_unit_test_topo_digraph_SOURCES = tests/unit/test_topo_digraph.c
+tests_unit_test_topo_digraph_LDADD = $(TEST_LIBS)
