@@ -7,7 +7,10 @@ CLEANFILES += tests/support/leaks$(EXEEXT)
 tests_support_leaks_SOURCES = tests/support/leaks.c
 LOG_COMPILER = $(top_builddir)/tests/support/leaks$(EXEEXT)
 
-noinst_HEADERS += tests/support/graphs.h tests/support/leakcheck.h
+noinst_HEADERS += \
+	tests/support/graphs.h \
+	tests/support/leakcheck.h \
+	tests/support/rings.h
 
 check_PROGRAMS += tests/unit/test_tests_leaks
 tests_unit_test_tests_leaks_SOURCES = tests/unit/test_tests_leaks.c

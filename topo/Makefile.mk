@@ -8,7 +8,15 @@ libtrnccl_core_la_SOURCES += \
 	topo/flow_bound.h \
 	topo/flow_bound_pairs.c \
 	topo/model.h \
-	topo/search_random.h
+	topo/search_hop.c \
+	topo/search_hop.h \
+	topo/search_internal.h \
+	topo/search_random.h \
+	topo/search_ring.c \
+	topo/search_ring.h \
+	topo/search_ring_graph.c \
+	topo/search_torus.c \
+	topo/search_torus.h
 
 check_PROGRAMS += tests/unit/test_topo_digraph
 tests_unit_test_topo_digraph_SOURCES = tests/unit/test_topo_digraph.c
@@ -21,3 +29,11 @@ tests_unit_test_topo_flow_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_topo_flow_bound
 tests_unit_test_topo_flow_bound_SOURCES = tests/unit/test_topo_flow_bound.c
 tests_unit_test_topo_flow_bound_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_search_ring
+tests_unit_test_topo_search_ring_SOURCES = tests/unit/test_topo_search_ring.c
+tests_unit_test_topo_search_ring_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_search_ring_graph
+tests_unit_test_topo_search_ring_graph_SOURCES = tests/unit/test_topo_search_ring_graph.c
+tests_unit_test_topo_search_ring_graph_LDADD = $(TEST_LIBS)

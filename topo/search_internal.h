@@ -1,0 +1,11 @@
+/* What the files of the searches share. */
+#ifndef TRNCCL_TOPO_SEARCH_INTERNAL_H
+#define TRNCCL_TOPO_SEARCH_INTERNAL_H
+
+#include "topo/search_ring.h"
+
+/* No cycles yet, room for some. */
+trncclResult_t search_rings_create(int32_t nvertices, int32_t room,
+                                   struct search_rings **out);
+
+#endif
