@@ -16,7 +16,10 @@ libtrnccl_core_la_SOURCES += \
 	topo/search_ring.h \
 	topo/search_ring_graph.c \
 	topo/search_torus.c \
-	topo/search_torus.h
+	topo/search_torus.h \
+	topo/search_tree.c \
+	topo/search_tree.h \
+	topo/search_tree_graph.c
 
 check_PROGRAMS += tests/unit/test_topo_digraph
 tests_unit_test_topo_digraph_SOURCES = tests/unit/test_topo_digraph.c
@@ -37,3 +40,7 @@ tests_unit_test_topo_search_ring_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_topo_search_ring_graph
 tests_unit_test_topo_search_ring_graph_SOURCES = tests/unit/test_topo_search_ring_graph.c
 tests_unit_test_topo_search_ring_graph_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_search_tree
+tests_unit_test_topo_search_tree_SOURCES = tests/unit/test_topo_search_tree.c
+tests_unit_test_topo_search_tree_LDADD = $(TEST_LIBS)
