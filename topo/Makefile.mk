@@ -8,6 +8,12 @@ libtrnccl_core_la_SOURCES += \
 	topo/flow_bound.h \
 	topo/flow_bound_pairs.c \
 	topo/model.h \
+	topo/pack.c \
+	topo/pack.h \
+	topo/pack_grow.c \
+	topo/pack_internal.h \
+	topo/pack_net.c \
+	topo/pack_split.c \
 	topo/search_hop.c \
 	topo/search_hop.h \
 	topo/search_internal.h \
@@ -32,6 +38,10 @@ tests_unit_test_topo_flow_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_topo_flow_bound
 tests_unit_test_topo_flow_bound_SOURCES = tests/unit/test_topo_flow_bound.c
 tests_unit_test_topo_flow_bound_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_pack
+tests_unit_test_topo_pack_SOURCES = tests/unit/test_topo_pack.c
+tests_unit_test_topo_pack_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/test_topo_search_ring
 tests_unit_test_topo_search_ring_SOURCES = tests/unit/test_topo_search_ring.c
