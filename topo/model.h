@@ -29,7 +29,8 @@ struct topo_vertex {
     int16_t instance; /* which host of the box: 0 unless the box is an UltraServer */
     int16_t numa;     /* NUMA node within the instance, -1: unknown */
     int32_t index;    /* number among its kind in the box */
-    int32_t chip;     /* CORE, NIC: vertex of the chip it belongs to, or -1 */
+    int32_t chip;     /* CORE, NIC: vertex of the chip (or memory) it belongs to, or -1 */
+    double bw_gbps;   /* NIC: GB/s per direction between it and the fabric; others: 0 */
     char name[24];    /* "chip 3", "nic 0", for people; unique in the box */
 };
 
