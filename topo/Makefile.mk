@@ -7,6 +7,8 @@ libtrnccl_core_la_SOURCES += \
 	topo/flow_bound.c \
 	topo/flow_bound.h \
 	topo/flow_bound_pairs.c \
+	topo/graph_of.c \
+	topo/graph_of.h \
 	topo/model.h \
 	topo/pack.c \
 	topo/pack.h \
@@ -38,6 +40,10 @@ tests_unit_test_topo_flow_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_topo_flow_bound
 tests_unit_test_topo_flow_bound_SOURCES = tests/unit/test_topo_flow_bound.c
 tests_unit_test_topo_flow_bound_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_graph_of
+tests_unit_test_topo_graph_of_SOURCES = tests/unit/test_topo_graph_of.c
+tests_unit_test_topo_graph_of_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/test_topo_pack
 tests_unit_test_topo_pack_SOURCES = tests/unit/test_topo_pack.c
