@@ -36,17 +36,6 @@ static size_t slice_limit(const struct exec_program_args *args)
     return wanted < most ? wanted : most;
 }
 
-/* Bytes of a chunk per round. A message packs up to max_run slices, so a slice is a share
- * of the largest message unless whole runs fit. Only what all ranks know may go in here:
- * with blocks of different sizes a rank may not know the largest. */
-static size_t slice_size(const struct sched *s, const struct layout *l, size_t limit)
-{
-    bool uniform = !l->in.counts && !l->out.counts;
-    if (uniform && layout_max_chunk(l) <= limit / s->max_run)
-        return limit;
-    return limit / s->max_run & ~(size_t)63;
-}
-
 static trncclResult_t program_allocate(const struct sched *s, const struct extent *e,
                                        struct exec_program **out)
 {
@@ -196,7 +185,7 @@ static void bind_lends(struct exec_program *p, size_t lend_nbytes)
     for (struct exec_step *s = p->steps; s < p->steps + p->nsteps; s++) {
         if (s->after_drain)
             p->holds[s->after_channel] = true;
-        size_t share = s->nbytes < p->slice ? s->nbytes : p->slice;
+        size_t share = layout_share(s->nbytes, 0, p->slice);
         bool small = share * (size_t)s->npieces < lend_nbytes;
         s->plain = small && s->npieces == 1 && s->after_channel < 0 && s->drain == 0;
         p->plain &= s->plain;
@@ -210,8 +199,7 @@ trncclResult_t exec_program_create(const struct exec_program_args *args,
 {
     const struct sched *sched = args->sched;
     const struct layout *layout = args->layout;
-    size_t limit = slice_limit(args);
-    size_t slice = slice_size(sched, layout, limit);
+    size_t slice = layout_slice(layout, sched->max_run, slice_limit(args));
     if (slice < 64)
         return error_set(trncclInvalidUsage,
                          "algorithm %s moves %d chunks per message; more than %u is not "
@@ -224,10 +212,6 @@ trncclResult_t exec_program_create(const struct exec_program_args *args,
         extent.noffsets += (size_t)s->span_n * (s->nin + s->nout);
     }
     bool one_round = layout_max_chunk(layout) <= slice;
-    /* Every run then fits a message and must not be cut at the slice of one chunk: the
-     * rank at the other end may have it in pieces that are not. */
-    if (one_round)
-        slice = limit;
     struct exec_program *p = NULL;
     TRY(program_allocate(sched, &extent, &p));
     p->sched = sched;

@@ -38,22 +38,15 @@ void exec_run_fini(struct exec_run *r)
 
 /* ---- small questions ---- */
 
-/* Bytes of a piece that belong to a round. */
-static inline size_t share(size_t nbytes, size_t offset, size_t slice)
-{
-    size_t left = nbytes > offset ? nbytes - offset : 0;
-    return left < slice ? left : slice;
-}
-
 /* Bytes of the step's message in this round; 0: the step has nothing to do. */
 static inline size_t message_nbytes(const struct exec_program *p,
                                     const struct exec_step *s, size_t offset)
 {
     if (__builtin_expect(s->npieces == 1, 1))
-        return share(s->nbytes, offset, p->slice);
+        return layout_share(s->nbytes, offset, p->slice);
     size_t total = 0;
     for (int i = 0; i < s->npieces; i++)
-        total += share(p->sizes[s->pieces + i], offset, p->slice);
+        total += layout_share(p->sizes[s->pieces + i], offset, p->slice);
     return total;
 }
 
@@ -310,7 +303,7 @@ static void step_combine_pieces(const struct exec_run *r, const struct exec_step
     const struct exec_operand *o = p->operands + s->first;
     size_t packed = 0;
     for (int piece = 0; piece < s->npieces; piece++) {
-        size_t nbytes = share(p->sizes[s->pieces + piece], offset, p->slice);
+        size_t nbytes = layout_share(p->sizes[s->pieces + piece], offset, p->slice);
         if (!nbytes)
             continue;
         const void *from[s->nin];

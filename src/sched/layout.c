@@ -207,3 +207,17 @@ size_t layout_tmp_nbytes(const struct layout *l)
     struct extent last = tmp_extent(l, l->shape.tmp_chunks - 1);
     return (last.offset + last.nelems) * l->elem_nbytes;
 }
+
+/* Only what all ranks know may go in here: with blocks of different sizes a rank may not
+ * know the largest. */
+size_t layout_slice(const struct layout *l, int32_t max_run, size_t limit)
+{
+    size_t most = layout_max_chunk(l), slice = limit / (size_t)max_run;
+    bool uniform = !l->in.counts && !l->out.counts;
+    if (uniform && most <= slice)
+        return limit;
+    slice &= ~(size_t)(LAYOUT_LINE_NBYTES - 1);
+    /* Every run then fits a message and must not be cut at the slice of one chunk: the
+     * rank at the other end may have it in pieces that are not. */
+    return slice >= LAYOUT_LINE_NBYTES && most <= slice ? limit : slice;
+}

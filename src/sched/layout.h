@@ -63,4 +63,17 @@ bool layout_run(const struct layout *l, enum sched_space space, int32_t chunk, i
 size_t layout_max_chunk(const struct layout *l);
 size_t layout_tmp_nbytes(const struct layout *l);
 
+/* How a call is cut into rounds: round s moves bytes [s * slice, (s + 1) * slice) of
+ * every chunk, and a message packs the slices of up to max_run chunks in at most `limit`
+ * bytes. Returns the slice: a share of the limit, or the whole limit where every run fits
+ * one round. Less than 64 bytes means that max_run is too long for messages of this
+ * limit. */
+size_t layout_slice(const struct layout *l, int32_t max_run, size_t limit);
+/* The part of a chunk of nbytes that moves in the round that begins at `offset`. */
+static inline size_t layout_share(size_t nbytes, size_t offset, size_t slice)
+{
+    size_t left = nbytes > offset ? nbytes - offset : 0;
+    return left < slice ? left : slice;
+}
+
 #endif

@@ -218,6 +218,32 @@ static void layout_run_is_contiguous_where_chunks_are(void **state)
     assert_true(nyes > 100 && nno > 20);
 }
 
+/* Slices of one chunk tile it, and max_run slices fit the largest message. */
+static void layout_slice_fits_runs_into_messages(void **state)
+{
+    (void)state;
+    const struct sched s = sched_of(1, 1, 8);
+    struct layout l;
+    layout_init(&l, &s, 4, 8 * 1024); /* chunks of 4,096 bytes */
+    assert_int_equal(layout_slice(&l, 4, 4 * 4096), 4 * 4096);
+    assert_int_equal(layout_slice(&l, 4, 4 * 4096 - 1), 4032);
+    assert_int_equal(layout_slice(&l, 3, 1000), 320);
+    assert_true(layout_slice(&l, 100, 1000) < 64);
+    size_t sum = 0, slice = layout_slice(&l, 3, 1000);
+    for (size_t offset = 0; offset < 8192; offset += slice)
+        sum += layout_share(4096, offset, slice);
+    assert_int_equal(sum, 4096);
+    /* Blocks of different sizes: whole runs are not known to fit on all ranks, but this
+     * rank's chunks do. */
+    const size_t counts[2] = {10, 1000};
+    const struct sched two = sched_of(2, 1, 1);
+    struct layout_blocks in = {.nblocks = 2, .counts = counts};
+    struct layout_blocks out = {.nblocks = 1, .nelems = 10};
+    layout_init_v(&l, &two, 4, &in, &out);
+    assert_int_equal(layout_slice(&l, 2, 8128), 8128);
+    assert_int_equal(layout_slice(&l, 2, 7999), 3968);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +254,7 @@ int main(void)
         cmocka_unit_test(layout_init_v_blocks_have_their_own_sizes),
         cmocka_unit_test(layout_tmp_repeats_the_space_it_is_like),
         cmocka_unit_test(layout_run_is_contiguous_where_chunks_are),
+        cmocka_unit_test(layout_slice_fits_runs_into_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
