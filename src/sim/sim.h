@@ -8,15 +8,16 @@
  * The rule for one step of one rank in one round (the executor's: channels run side by
  * side, a channel does its steps in order, round by round):
  *
- *   ready     the step before it on its channel has ended, its `after` step has ended,
- * every input message has arrived, every output connection has credit work      step_us +
- * message_us for each message; then the core combines or copies at reduce_gbps or
- * copy_gbps, and the chip's memory carries every byte read and written at memory_gbps,
- * shared by the chip's cores sending   a message leaves while it is combined
- * (cut-through) over the links of its route: the widest of the shortest, in dimension
- * order on a torus; between boxes from NIC to NIC end       the step ends when its last
- * byte has left and its local outputs are written; a message has arrived when its last
- * byte has
+ *   ready    the step before it on its channel has ended, its `after` step has ended,
+ *            every input message has arrived, every output connection has credit
+ *   work     step_us, and message_us for each message; then the core combines or copies
+ *            at reduce_gbps or copy_gbps, and the chip's memory carries every byte read
+ *            and written at memory_gbps, shared by the chip's cores (work.c)
+ *   sending  a message leaves while it is combined (cut-through), over the links of its
+ *            route (route.h)
+ *   end      the step ends when its last byte has left and its local outputs are written;
+ *            it then gives back the credit of its inputs. A message has arrived when its
+ *            last byte has
  *
  * Two ways to share a link: FIFO, where a message holds each link for bytes / bandwidth
  * in order of arrival (cheap); and fair, where all messages in flight share by max-min
@@ -38,8 +39,8 @@ struct sim_source {
     int32_t max_run;
     void *context;
     /* Step number `step` of a channel: *refs are its operands, inputs first (step->first
-     * is not used), valid until the next call for the same rank and channel. False: there
-     * are no more. Must be a pure function. */
+     * is not used), valid until the next call. False: there are no more. Must be a pure
+     * function. */
     bool (*step)(void *context, int32_t rank, int32_t channel, int32_t step,
                  struct sched_step *out, const struct sched_ref **refs);
 };
@@ -58,20 +59,6 @@ struct sim_event {
     double begin_us, end_us;
 };
 
-struct sim_args {
-    const struct topo_model *model;
-    const int32_t
-        *seats; /* [nranks] model rank where each rank sits, or NULL: the same */
-    const struct sim_source *source;
-    uint64_t nelems; /* of one block, as layout_init */
-    uint32_t elem_nbytes;
-    uint64_t slice_nbytes; /* of a chunk per round, as the executor's */
-    int32_t credits;       /* messages in flight per connection, >= 1 */
-    enum sim_links links;
-    void (*trace)(void *context, const struct sim_event *event); /* or NULL */
-    void *trace_context;
-};
-
 struct sim_link_use {
     int32_t box, link; /* of that box; link -1: NIC `nic` towards or from the fabric */
     int32_t nic;
@@ -80,10 +67,27 @@ struct sim_link_use {
     double busy_us;
 };
 
+struct sim_args {
+    const struct topo_model *model;
+    const int32_t
+        *seats; /* [nranks] model rank where each rank sits, or NULL: the same */
+    const struct sim_source *source;
+    uint64_t nelems; /* of one block, as layout_init */
+    uint32_t elem_nbytes;
+    uint64_t slice_nbytes; /* the executor's: of the largest message, see layout_slice */
+    int32_t credits;       /* messages in flight per connection, 1 to 64 */
+    enum sim_links links;
+    void (*trace)(void *context, const struct sim_event *event); /* or NULL */
+    /* Called at the end for each link that was used, in the order of boxes; or NULL. */
+    void (*link_use)(void *context, const struct sim_link_use *use);
+    void *trace_context; /* of both */
+};
+
 struct sim_result {
     double time_us;              /* until the last rank has ended */
     uint64_t nmessages, nsteps;  /* in all rounds */
     uint64_t nbytes;             /* sent, in all */
+    uint64_t nevents;            /* that the simulation took: what it cost */
     struct sim_link_use binding; /* the link that is busy longest */
 };
 
