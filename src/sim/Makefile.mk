@@ -25,3 +25,7 @@ noinst_HEADERS += tests/support/sim_models.h
 check_PROGRAMS += tests/unit/test_sim_run
 tests_unit_test_sim_run_SOURCES = tests/unit/test_sim_run.c tests/support/sim_models.c
 tests_unit_test_sim_run_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_sim_fold
+tests_unit_test_sim_fold_SOURCES = tests/unit/test_sim_fold.c tests/support/sim_models.c
+tests_unit_test_sim_fold_LDADD = $(TEST_LIBS)
