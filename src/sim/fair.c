@@ -201,9 +201,9 @@ static trncclResult_t push_end(struct machine *m, int32_t flow, double time_us)
     x->version++;
     const struct heap_event event = {
         .time_us = time_us,
-        .label = (uint64_t)EVENT_FLOW << 61,
-        .tie = x->version,
+        .label = (uint64_t)EVENT_FLOW << 61 | (uint32_t)flow,
         .id = flow,
+        .version = x->version,
     };
     return heap_push(&m->heap, &event);
 }

@@ -1,6 +1,7 @@
 #include "sim/heap.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { NCHILDREN = 4, FIRST_CAPACITY = 256 };
 
@@ -10,13 +11,13 @@ void heap_fini(struct heap *h)
     *h = (struct heap){0};
 }
 
-static inline bool event_before(const struct heap_event *a, const struct heap_event *b)
+/* Bits of numbers from 0 on are ordered as the numbers are, so time and label compare as
+ * one integer, without branches. */
+static inline unsigned __int128 event_key(const struct heap_event *e)
 {
-    if (a->time_us != b->time_us)
-        return a->time_us < b->time_us;
-    if (a->label != b->label)
-        return a->label < b->label;
-    return a->tie < b->tie;
+    uint64_t bits;
+    memcpy(&bits, &e->time_us, sizeof bits);
+    return (unsigned __int128)bits << 64 | e->label;
 }
 
 static trncclResult_t heap_grow(struct heap *h)
@@ -31,34 +32,44 @@ static trncclResult_t heap_grow(struct heap *h)
     return trncclSuccess;
 }
 
-trncclResult_t heap_push(struct heap *h, const struct heap_event *event)
+/* Puts the event at a place or where it belongs above it. */
+static inline void heap_rise(struct heap *h, size_t at, const struct heap_event *event)
 {
-    if (h->nevents == h->capacity)
-        TRY(heap_grow(h));
-    size_t at = h->nevents++;
+    const unsigned __int128 key = event_key(event);
     while (at > 0) {
         size_t parent = (at - 1) / NCHILDREN;
-        if (!event_before(event, &h->events[parent]))
+        if (key >= event_key(&h->events[parent]))
             break;
         h->events[at] = h->events[parent];
         at = parent;
     }
     h->events[at] = *event;
+}
+
+trncclResult_t heap_push(struct heap *h, const struct heap_event *event)
+{
+    if (h->nevents == h->capacity)
+        TRY(heap_grow(h));
+    size_t at = h->nevents++;
+    heap_rise(h, at, event);
     return trncclSuccess;
 }
 
-static size_t first_child(const struct heap *h, size_t at)
+static inline size_t first_child(const struct heap *h, size_t at)
 {
-    size_t first = NCHILDREN * at + 1, end = first + NCHILDREN;
-    if (end > h->nevents)
-        end = h->nevents;
-    size_t best = first;
-    for (size_t i = first + 1; i < end; i++)
-        if (event_before(&h->events[i], &h->events[best]))
-            best = i;
+    size_t first = NCHILDREN * at + 1, best = first;
+    unsigned __int128 key = event_key(&h->events[first]);
+    size_t end = first + NCHILDREN < h->nevents ? first + NCHILDREN : h->nevents;
+    for (size_t i = first + 1; i < end; i++) {
+        unsigned __int128 k = event_key(&h->events[i]);
+        best = k < key ? i : best;
+        key = k < key ? k : key;
+    }
     return best;
 }
 
+/* The gap goes down to a leaf, and the last event rises from there: it was a leaf, and
+ * seldom rises far. */
 bool heap_pop(struct heap *h, struct heap_event *event)
 {
     if (h->nevents == 0)
@@ -68,11 +79,9 @@ bool heap_pop(struct heap *h, struct heap_event *event)
     size_t at = 0;
     while (NCHILDREN * at + 1 < h->nevents) {
         size_t child = first_child(h, at);
-        if (!event_before(&h->events[child], &last))
-            break;
         h->events[at] = h->events[child];
         at = child;
     }
-    h->events[at] = last;
+    heap_rise(h, at, &last);
     return true;
 }

@@ -1,6 +1,6 @@
 /* The event queue: a heap of four children per node, smallest first.
  *
- * Events are ordered by time, then by label, then by tie. The order of simultaneous
+ * Events are ordered by time, then by label. The order of simultaneous
  * events is thus a property of the events and not of who pushed first, so that ranks that
  * are equivalent see the same order at the links around them (see fold.h). */
 #ifndef TRNCCL_SIM_HEAP_H
@@ -12,10 +12,10 @@
 #include "util/error.h"
 
 struct heap_event {
-    double time_us;
+    double time_us; /* >= 0 */
     uint64_t label;
-    uint32_t tie;
-    int32_t id; /* what it is about; the owner's affair */
+    int32_t id; /* what it is about, and of which version of that; the owner's affair */
+    uint32_t version;
 };
 
 struct heap {

@@ -5,12 +5,13 @@
 
 /* ---- events ---- */
 
+/* The seat within the box comes last; see machine.h. */
 static uint64_t label(enum event_kind kind, int32_t channel, int32_t round, int32_t step,
-                      int32_t output, int32_t hop)
+                      int32_t seat)
 {
     return (uint64_t)kind << 61 | (uint64_t)(channel & 0x1f) << 56 |
-           (uint64_t)(round & 0xfff) << 44 | (uint64_t)(step & 0xfffff) << 24 |
-           (uint64_t)(output & 0xfff) << 12 | (uint64_t)(hop & 0xfff);
+           (uint64_t)(round & 0xff) << 48 | (uint64_t)(step & 0x3ffff) << 30 |
+           (uint64_t)(seat & 0x3fff);
 }
 
 trncclResult_t machine_push_lane(struct machine *m, enum event_kind kind, double time_us,
@@ -19,8 +20,8 @@ trncclResult_t machine_push_lane(struct machine *m, enum event_kind kind, double
     const struct lane *l = &m->lanes[lane];
     const struct heap_event event = {
         .time_us = time_us,
-        .label = label(kind, lane_channel(m, lane), l->round, l->step, 0, 0),
-        .tie = (uint32_t)m->routes.seat[lane_rank(m, lane)],
+        .label = label(kind, lane_channel(m, lane), l->round, l->step,
+                       m->routes.seat[lane_rank(m, lane)]),
         .id = lane,
     };
     return heap_push(&m->heap, &event);
@@ -32,8 +33,8 @@ trncclResult_t machine_push_message(struct machine *m, enum event_kind kind,
     const struct message *x = &m->messages[message];
     const struct heap_event event = {
         .time_us = time_us,
-        .label = label(kind, x->channel, x->round, x->step, x->output, x->nhops),
-        .tie = (uint32_t)m->routes.seat[x->sender],
+        .label = label(kind, x->channel, x->round, x->step, m->routes.seat[x->sender]) |
+                 (uint64_t)(x->output & 0x3ff) << 20 | (uint64_t)(x->nhops & 0x3f) << 14,
         .id = message,
     };
     return heap_push(&m->heap, &event);
@@ -55,7 +56,7 @@ static trncclResult_t event_handle(struct machine *m, const struct heap_event *e
     case EVENT_HEAD:
         return m->fair ? fair_head(m, e->id) : fifo_head(m, e->id);
     case EVENT_FLOW:
-        return fair_flow_end(m, e->id, e->tie);
+        return fair_flow_end(m, e->id, e->version);
     }
     return trncclInternalError;
 }
