@@ -22,6 +22,14 @@ libtrnccl_core_la_SOURCES += \
 # Machines for tests of what runs on one.
 noinst_HEADERS += tests/support/sim_models.h
 
+check_PROGRAMS += tests/unit/test_sim_heap
+tests_unit_test_sim_heap_SOURCES = tests/unit/test_sim_heap.c
+tests_unit_test_sim_heap_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_sim_route
+tests_unit_test_sim_route_SOURCES = tests/unit/test_sim_route.c tests/support/sim_models.c
+tests_unit_test_sim_route_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/test_sim_run
 tests_unit_test_sim_run_SOURCES = tests/unit/test_sim_run.c tests/support/sim_models.c
 tests_unit_test_sim_run_LDADD = $(TEST_LIBS)

@@ -510,6 +510,35 @@ static void sim_run_faster_links_make_rings_no_slower(void **state)
     assert_close(run_ok(&r).time_us, slow / 4);
 }
 
+/* Where nothing is shared both models say the same: rings, with every cost but the memory
+ * that reading and arriving share. The planted fault: two flows that do share. */
+static void sim_run_fifo_and_fair_agree_where_nothing_is_shared(void **state)
+{
+    (void)state;
+    const enum sched_coll colls[] = {SCHED_ALL_GATHER, SCHED_REDUCE_SCATTER,
+                                     SCHED_ALL_REDUCE};
+    for (size_t k = 0; k < 3; k++)
+        for (int32_t n = 3; n <= MAX_RANKS; n++)
+            for (double copy = 5; copy < 500; copy *= 3) {
+                struct run r = ring_run(colls[k], n, SIM_FIFO);
+                r.nelems = 100003;
+                r.slice_nbytes = 4096;
+                r.credits = 3;
+                r.spec.die_gbps = 70;
+                r.spec.costs.copy_gbps = copy;
+                double fifo = run_ok(&r).time_us;
+                r.links = SIM_FAIR;
+                assert_close(run_ok(&r).time_us, fifo);
+            }
+    struct messages *m = malloc(sizeof *m);
+    assert_non_null(m);
+    share_link(SIM_FIFO, m);
+    double fifo = m->events[0].end_us;
+    share_link(SIM_FAIR, m);
+    assert_true(m->events[0].end_us > 1.5 * fifo);
+    free(m);
+}
+
 static void sim_run_missing_step_is_reported_with_rank_and_step(void **state)
 {
     (void)state;
@@ -616,6 +645,7 @@ int main(void)
         cmocka_unit_test(every_algo_terminates_on_a_switch),
         cmocka_unit_test(sim_run_conserves_bytes),
         cmocka_unit_test(sim_run_faster_links_make_rings_no_slower),
+        cmocka_unit_test(sim_run_fifo_and_fair_agree_where_nothing_is_shared),
         cmocka_unit_test(sim_run_missing_step_is_reported_with_rank_and_step),
         cmocka_unit_test(sim_run_bad_arguments_are_refused),
         cmocka_unit_test(sim_run_wrong_peers_of_a_source_are_refused),
