@@ -49,6 +49,13 @@ CLEANFILES += bench-combine$(EXEEXT)
 bench_combine_SOURCES = perf/bench/combine.c
 bench_combine_LDADD = libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
 
+# The simulator: events per second and memory, on jobs whose steps are computed; by hand.
+EXTRA_PROGRAMS += bench-sim
+CLEANFILES += bench-sim$(EXEEXT)
+bench_sim_SOURCES = perf/bench/sim.c perf/bench/sim_sources.c perf/bench/sim_sources.h \
+	tests/support/sim_models.c
+bench_sim_LDADD = libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
+
 # make bench: one interleaved comparison with Debian's Open MPI and MPICH, as far as their
 # compilers are there. BENCH_FLAGS="--quick" for a look.
 EXTRA_PROGRAMS += bench-trnccl
