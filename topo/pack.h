@@ -46,7 +46,7 @@ void pack_destroy(struct pack *p); /* NULL is allowed */
 
 /* Packs 1 .. max_per_rank trees per rank, the number that comes nearest the bound, the
  * smallest of equals. 4 are enough for tori of 16 to 128 chips with a dead link or chip
- * (99.4 % of the bound and more); 64 vertices take tenths of a second, 128 two seconds.
+ * (98.4 % of the bound and more); 64 vertices take tenths of a second, 128 two seconds.
  * The same arguments give the same trees.
  *   max_per_rank  1 .. 64
  *   weights  [nvertices] ranks of each terminal, or NULL: one each (flow_bound.h)
