@@ -81,9 +81,12 @@ struct topo_box {
     const int32_t *first_link;          /* [nvertices + 1] links of a vertex; owned */
     const struct topo_seat *seats;      /* owned */
     const int32_t *chips, *nics;        /* vertices, by index; owned */
-    int32_t seats_per_chip;             /* 0: they differ */
+    /* Seat s sits on chip s / seats_per_chip (on that memory, in a box without chips). 0:
+     * numbers differ, or seats are in another order. */
+    int32_t seats_per_chip;
     /* Torus of the chips, where there is one: chip index = mixed radix, the first
-     * dimension fastest. ndims 0: none, or damaged. */
+     * dimension fastest; every neighbour is there and links along a dimension have one
+     * rate. ndims 0: none, or damaged; `dim` and `step` of links are then only hints. */
     int32_t ndims, dims[TOPO_MAX_DIMS];
     struct topo_costs costs;
 };
@@ -109,7 +112,9 @@ struct topo_builder;
 
 trncclResult_t topo_builder_create(const char *name, struct topo_builder **out);
 void topo_builder_destroy(struct topo_builder *b); /* NULL is allowed */
-/* Adders return the new vertex, or -1 after an error, which topo_box_finish returns. */
+/* Adders return the new vertex, or -1 after an error, which topo_box_finish returns.
+ * Vertices are named after their kind and index. `chip` of a core is a chip or a memory.
+ */
 int32_t topo_add_vertex(struct topo_builder *b, enum topo_kind kind, int32_t instance,
                         int32_t numa, int32_t chip);
 /* Both directions at once: a torus link has step `step` from a to b and -step back. */
@@ -119,12 +124,20 @@ void topo_add_link(struct topo_builder *b, int32_t a, int32_t c, enum topo_link_
 void topo_add_link_oneway(struct topo_builder *b, int32_t from, int32_t to,
                           enum topo_link_kind kind, int dim, int step, double bw_gbps,
                           double latency_us);
+/* At most one per core; nic -1: none. Seats are numbered in the order of the calls. */
 void topo_add_seat(struct topo_builder *b, int32_t core, int32_t nic);
+/* Another name: 1 to 23 printable ASCII characters without quotes and backslashes. */
+void topo_set_name(struct topo_builder *b, int32_t vertex, const char *name);
+/* Unless this is called a NIC has the rate of its fastest link. */
+void topo_set_nic_rate(struct topo_builder *b, int32_t nic, double bw_gbps);
 void topo_set_torus(struct topo_builder *b, int32_t ndims, const int32_t *dims);
 void topo_set_costs(struct topo_builder *b, const struct topo_costs *costs);
 void topo_set_provisional(struct topo_builder *b);
 /* Checks (links between existing vertices, positive finite numbers, every seat's core on
- * a chip or memory, torus links where the torus says) and freezes. The box is counted. */
+ * a chip or memory and linked with it both ways, torus links where the torus says) and
+ * freezes. The box is counted: the caller has one reference. The builder is spent, with
+ * or without an error, and remains to be destroyed.
+ * Returns trncclInvalidArgument for the first thing that was wrong. */
 trncclResult_t topo_box_finish(struct topo_builder *b, const struct topo_box **out);
 const struct topo_box *topo_box_get(const struct topo_box *box); /* one more reference */
 void topo_box_put(const struct topo_box *box);                   /* NULL is allowed */
@@ -133,8 +146,8 @@ bool topo_box_equal(const struct topo_box *a, const struct topo_box *b);
 
 /* ---- a model ---- */
 
-/* Takes one reference of each box. Consecutive or not, equal boxes are made one pointer.
- */
+/* Gets a reference of its own to each box; the caller's stay the caller's. Consecutive or
+ * not, equal boxes are made one pointer. */
 trncclResult_t topo_model_create(const char *name, const struct topo_box *const *boxes,
                                  int32_t nboxes, const struct topo_net *net,
                                  struct topo_model **out);
