@@ -1,5 +1,8 @@
 # The machine: model, where it comes from, searches on it.
 libtrnccl_core_la_SOURCES += \
+	topo/box.h \
+	topo/box_check.c \
+	topo/builder.c \
 	topo/digraph.c \
 	topo/digraph.h \
 	topo/flow.c \
@@ -9,6 +12,7 @@ libtrnccl_core_la_SOURCES += \
 	topo/flow_bound_pairs.c \
 	topo/graph_of.c \
 	topo/graph_of.h \
+	topo/model.c \
 	topo/model.h \
 	topo/pack.c \
 	topo/pack.h \
@@ -60,3 +64,7 @@ tests_unit_test_topo_search_ring_graph_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_topo_search_tree
 tests_unit_test_topo_search_tree_SOURCES = tests/unit/test_topo_search_tree.c
 tests_unit_test_topo_search_tree_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_model
+tests_unit_test_topo_model_SOURCES = tests/unit/test_topo_model.c
+tests_unit_test_topo_model_LDADD = $(TEST_LIBS)
