@@ -20,6 +20,10 @@ libtrnccl_core_la_SOURCES += \
 	topo/pack_internal.h \
 	topo/pack_net.c \
 	topo/pack_split.c \
+	topo/preset.c \
+	topo/preset.h \
+	topo/preset_build.c \
+	topo/preset_trn.c \
 	topo/search_hop.c \
 	topo/search_hop.h \
 	topo/search_internal.h \
@@ -68,3 +72,7 @@ tests_unit_test_topo_search_tree_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_topo_model
 tests_unit_test_topo_model_SOURCES = tests/unit/test_topo_model.c
 tests_unit_test_topo_model_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_preset
+tests_unit_test_topo_preset_SOURCES = tests/unit/test_topo_preset.c
+tests_unit_test_topo_preset_LDADD = $(TEST_LIBS)
