@@ -20,6 +20,10 @@ libtrnccl_core_la_SOURCES += \
 	topo/pack_internal.h \
 	topo/pack_net.c \
 	topo/pack_split.c \
+	topo/path.c \
+	topo/path.h \
+	topo/path_box.c \
+	topo/path_box.h \
 	topo/preset.c \
 	topo/preset.h \
 	topo/preset_build.c \
@@ -72,6 +76,10 @@ tests_unit_test_topo_search_tree_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_topo_model
 tests_unit_test_topo_model_SOURCES = tests/unit/test_topo_model.c
 tests_unit_test_topo_model_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_path
+tests_unit_test_topo_path_SOURCES = tests/unit/test_topo_path.c
+tests_unit_test_topo_path_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/test_topo_preset
 tests_unit_test_topo_preset_SOURCES = tests/unit/test_topo_preset.c
