@@ -3,6 +3,8 @@ libtrnccl_core_la_SOURCES += \
 	topo/box.h \
 	topo/box_check.c \
 	topo/builder.c \
+	topo/damage.c \
+	topo/damage.h \
 	topo/digraph.c \
 	topo/digraph.h \
 	topo/flow.c \
@@ -14,6 +16,8 @@ libtrnccl_core_la_SOURCES += \
 	topo/graph_of.h \
 	topo/model.c \
 	topo/model.h \
+	topo/number.c \
+	topo/number.h \
 	topo/pack.c \
 	topo/pack.h \
 	topo/pack_grow.c \
@@ -28,6 +32,8 @@ libtrnccl_core_la_SOURCES += \
 	topo/preset.h \
 	topo/preset_build.c \
 	topo/preset_trn.c \
+	topo/reach.c \
+	topo/reach.h \
 	topo/search_hop.c \
 	topo/search_hop.h \
 	topo/search_internal.h \
@@ -39,7 +45,11 @@ libtrnccl_core_la_SOURCES += \
 	topo/search_torus.h \
 	topo/search_tree.c \
 	topo/search_tree.h \
-	topo/search_tree_graph.c
+	topo/search_tree_graph.c \
+	topo/spec.c \
+	topo/spec.h \
+	topo/spec_list.c \
+	topo/spec_list.h
 
 check_PROGRAMS += tests/unit/test_topo_digraph
 tests_unit_test_topo_digraph_SOURCES = tests/unit/test_topo_digraph.c
@@ -84,3 +94,13 @@ tests_unit_test_topo_path_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_topo_preset
 tests_unit_test_topo_preset_SOURCES = tests/unit/test_topo_preset.c
 tests_unit_test_topo_preset_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_topo_spec
+tests_unit_test_topo_spec_SOURCES = tests/unit/test_topo_spec.c
+tests_unit_test_topo_spec_LDADD = $(TEST_LIBS)
+
+noinst_HEADERS += tests/support/topo_mutate.h
+
+check_PROGRAMS += tests/unit/test_topo_damage
+tests_unit_test_topo_damage_SOURCES = tests/unit/test_topo_damage.c
+tests_unit_test_topo_damage_LDADD = $(TEST_LIBS)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topo/reach.h"
+
 /* ---- the widest of the shortest ways to one vertex ---- */
 
 /* Scratch of the search; arrays over vertices. */
@@ -50,20 +52,14 @@ static trncclResult_t widest_init(struct widest *w, const struct topo_box *box)
     return trncclSuccess;
 }
 
-/* Cores and NICs are ends of ways only. */
-static bool forwards(const struct topo_box *box, int32_t v)
-{
-    int kind = box->vertices[v].kind;
-    return kind == TOPO_CHIP || kind == TOPO_SWITCH || kind == TOPO_MEMORY;
-}
-
 /* Among the links of v that lead one step nearer, the one with the widest way. */
 static void widest_choose(struct widest *w, int32_t v, int32_t target)
 {
     const struct topo_box *box = w->box;
     for (int32_t l = box->first_link[v]; l < box->first_link[v + 1]; l++) {
         int32_t to = box->links[l].to;
-        if (w->distance[to] != w->distance[v] - 1 || (to != target && !forwards(box, to)))
+        if (w->distance[to] != w->distance[v] - 1 ||
+            (to != target && !reach_forwards(box, to)))
             continue;
         double width = fmin(box->links[l].bw_gbps, w->width[to]);
         if (w->next[v] < 0 || width > w->width[v]) {
@@ -87,7 +83,7 @@ static void widest_run(struct widest *w, int32_t target)
         int32_t u = w->queue[head++];
         if (u != target) {
             widest_choose(w, u, target); /* all that is nearer has been chosen before */
-            if (!forwards(box, u))
+            if (!reach_forwards(box, u))
                 continue;
         }
         for (int32_t i = w->first_in[u]; i < w->first_in[u + 1]; i++) {
@@ -136,7 +132,7 @@ static void table_number(struct path_box *p)
 {
     const struct topo_box *box = p->box;
     for (int32_t v = 0; v < box->nvertices; v++) {
-        p->node[v] = forwards(box, v) ? p->nnodes++ : -1;
+        p->node[v] = reach_forwards(box, v) ? p->nnodes++ : -1;
         p->target[v] = -1;
     }
     for (int32_t s = 0; s < box->nseats; s++)
