@@ -1,5 +1,5 @@
 # The documents, the manual pages and the tests that keep both true.
-EXTRA_DIST += docs/all_reduce-ring-4.svg docs/shared-memory.md
+EXTRA_DIST += docs/all_reduce-ring-4.svg docs/machine-files.md docs/shared-memory.md
 
 dist_man_MANS += docs/man/trnccl-environment.7
 dist_man_MANS += docs/man/trnccl.7

@@ -1,7 +1,7 @@
 # Small programs against the public header only. They are tests, and installed as text.
 exampledir = $(docdir)/examples
 dist_example_DATA = examples/hello_allreduce.c examples/mpi_bootstrap.c \
-	examples/threads_group.c
+	examples/threads_group.c examples/trainium4.json
 
 check_PROGRAMS += examples/hello_allreduce
 examples_hello_allreduce_SOURCES = examples/hello_allreduce.c

@@ -14,6 +14,8 @@ libtrnccl_core_la_SOURCES += \
 	topo/flow_bound_pairs.c \
 	topo/graph_of.c \
 	topo/graph_of.h \
+	topo/json_place.c \
+	topo/json_place.h \
 	topo/model.c \
 	topo/model.h \
 	topo/number.c \
@@ -46,6 +48,13 @@ libtrnccl_core_la_SOURCES += \
 	topo/search_tree.c \
 	topo/search_tree.h \
 	topo/search_tree_graph.c \
+	topo/snapshot.h \
+	topo/snapshot_diff.c \
+	topo/snapshot_load.c \
+	topo/snapshot_names.h \
+	topo/snapshot_read.c \
+	topo/snapshot_read.h \
+	topo/snapshot_save.c \
 	topo/spec.c \
 	topo/spec.h \
 	topo/spec_list.c \
@@ -95,6 +104,11 @@ check_PROGRAMS += tests/unit/test_topo_preset
 tests_unit_test_topo_preset_SOURCES = tests/unit/test_topo_preset.c
 tests_unit_test_topo_preset_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/test_topo_snapshot
+tests_unit_test_topo_snapshot_SOURCES = tests/unit/test_topo_snapshot.c
+tests_unit_test_topo_snapshot_CPPFLAGS = $(AM_CPPFLAGS) -DEXAMPLES='"$(abs_top_srcdir)/examples"'
+tests_unit_test_topo_snapshot_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/test_topo_spec
 tests_unit_test_topo_spec_SOURCES = tests/unit/test_topo_spec.c
 tests_unit_test_topo_spec_LDADD = $(TEST_LIBS)
@@ -104,3 +118,6 @@ noinst_HEADERS += tests/support/topo_mutate.h
 check_PROGRAMS += tests/unit/test_topo_damage
 tests_unit_test_topo_damage_SOURCES = tests/unit/test_topo_damage.c
 tests_unit_test_topo_damage_LDADD = $(TEST_LIBS)
+
+# Whatever links the library's objects links this too.
+libtrnccl_core_la_LIBADD += $(JANSSON_LIBS)
