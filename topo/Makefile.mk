@@ -7,6 +7,8 @@ libtrnccl_core_la_SOURCES += \
 	topo/damage.h \
 	topo/digraph.c \
 	topo/digraph.h \
+	topo/file.c \
+	topo/file.h \
 	topo/flow.c \
 	topo/flow.h \
 	topo/flow_bound.c \
@@ -18,6 +20,8 @@ libtrnccl_core_la_SOURCES += \
 	topo/json_place.h \
 	topo/model.c \
 	topo/model.h \
+	topo/nccl_xml.c \
+	topo/nccl_xml.h \
 	topo/number.c \
 	topo/number.h \
 	topo/pack.c \
@@ -58,7 +62,9 @@ libtrnccl_core_la_SOURCES += \
 	topo/spec.c \
 	topo/spec.h \
 	topo/spec_list.c \
-	topo/spec_list.h
+	topo/spec_list.h \
+	topo/xml_doc.c \
+	topo/xml_doc.h
 
 check_PROGRAMS += tests/unit/test_topo_digraph
 tests_unit_test_topo_digraph_SOURCES = tests/unit/test_topo_digraph.c
@@ -96,6 +102,10 @@ check_PROGRAMS += tests/unit/test_topo_model
 tests_unit_test_topo_model_SOURCES = tests/unit/test_topo_model.c
 tests_unit_test_topo_model_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/test_topo_nccl_xml
+tests_unit_test_topo_nccl_xml_SOURCES = tests/unit/test_topo_nccl_xml.c
+tests_unit_test_topo_nccl_xml_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/test_topo_path
 tests_unit_test_topo_path_SOURCES = tests/unit/test_topo_path.c
 tests_unit_test_topo_path_LDADD = $(TEST_LIBS)
@@ -121,3 +131,7 @@ tests_unit_test_topo_damage_LDADD = $(TEST_LIBS)
 
 # Whatever links the library's objects links this too.
 libtrnccl_core_la_LIBADD += $(JANSSON_LIBS)
+
+# Whatever links the library's objects links this too.
+AM_CFLAGS += $(JANSSON_CFLAGS) $(LIBXML2_CFLAGS)
+libtrnccl_core_la_LIBADD += $(JANSSON_LIBS) $(LIBXML2_LIBS)

@@ -1,7 +1,7 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "topo/file.h"
 #include "topo/snapshot.h"
 #include "topo/snapshot_names.h"
 #include "topo/snapshot_read.h"
@@ -268,44 +268,11 @@ trncclResult_t topo_snapshot_parse(const char *where, const char *text, size_t n
     return result;
 }
 
-/* The bytes of a file, one more than a machine file may have at most; free them. */
-static trncclResult_t read_file(const char *path, char **out, size_t *nbytes)
-{
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return error_set_errno(trncclSystemError, errno, "%.200s", path);
-    char *text = NULL;
-    size_t used = 0, cap = 0;
-    trncclResult_t result = trncclSuccess;
-    do {
-        if (used == cap) {
-            cap = cap == 0 ? 1 << 16 : 2 * cap;
-            char *larger = realloc(text, cap);
-            if (larger == NULL) {
-                result = error_set(trncclSystemError, "%.200s: no memory", path);
-                break;
-            }
-            text = larger;
-        }
-        used += fread(text + used, 1, cap - used, f);
-    } while (!feof(f) && !ferror(f) && used <= MAX_NBYTES);
-    if (result == trncclSuccess && ferror(f))
-        result = error_set_errno(trncclSystemError, errno, "%.200s cannot be read", path);
-    fclose(f);
-    if (result != trncclSuccess) {
-        free(text);
-        return result;
-    }
-    *out = text;
-    *nbytes = used;
-    return trncclSuccess;
-}
-
 trncclResult_t topo_snapshot_load(const char *path, struct topo_model **out)
 {
     char *text = NULL;
     size_t nbytes = 0;
-    TRY(read_file(path, &text, &nbytes));
+    TRY(topo_file_read(path, MAX_NBYTES, &text, &nbytes));
     trncclResult_t result = topo_snapshot_parse(path, text, nbytes, out);
     free(text);
     return result;
