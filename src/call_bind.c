@@ -161,14 +161,14 @@ trncclResult_t call_own(struct call *c)
 
 struct connect_context {
     struct trncclComm *comm;
-    int first_channel;
+    int first_link;
 };
 
-static trncclResult_t connect_channel(void *context, int peer, int channel, bool outgoing,
-                                      struct transport_conn **out)
+static trncclResult_t connect_link(void *context, int peer, int link, bool outgoing,
+                                   struct transport_conn **out)
 {
     struct connect_context *x = context;
-    return comm_conn(x->comm, peer, x->first_channel + channel, outgoing, out);
+    return comm_conn(x->comm, peer, x->first_link + link, outgoing, out);
 }
 
 /* The schedule of a send or a receive: a permute of the one pair. */
@@ -214,13 +214,13 @@ static trncclResult_t call_bind(struct call *c)
     struct layout layout;
     call_layout(c, sched, &layout);
     struct connect_context x = {c->comm,
-                                c->kind == CALL_COLLECTIVE ? 0 : COMM_P2P_CHANNEL};
+                                c->kind == CALL_COLLECTIVE ? 0 : c->comm->nlinks};
     struct exec_program_args args = {.sched = sched,
                                      .layout = &layout,
                                      .slice_nbytes = c->comm->slice_nbytes,
                                      .copy_nbytes = c->comm->copy_nbytes,
                                      .lend_nbytes = c->comm->lend_nbytes,
-                                     .connect = connect_channel,
+                                     .connect = connect_link,
                                      .context = &x};
     TRY(exec_program_create(&args, &c->owned->program));
     c->program = c->owned->program;

@@ -51,6 +51,8 @@ void comm_free(struct trncclComm *c)
     exec_run_fini(&c->run);
     free(c->transports);
     free(c->reach);
+    for (int i = 0; c->conns && i < 2 * c->nranks; i++)
+        free(c->conns[i]);
     free(c->conns);
     free(c->places);
     free(c->scratch);
@@ -142,15 +144,15 @@ static uint32_t note_setting(const char *value, char *text, size_t nbytes)
     return digest;
 }
 
-static trncclResult_t say_hello(const struct comm_args *args, struct links **links,
-                                struct host_hello *hello)
+static trncclResult_t say_hello(const struct comm_args *args, int nlinks,
+                                struct links **links, struct host_hello *hello)
 {
     memset(hello, 0, sizeof *hello);
     TRY(host_identify(hello));
     hello->nranks = args->nranks;
     hello->rank = args->rank;
     hello->ncores = cores_of_process();
-    hello->nchannels = COMM_CHANNELS;
+    hello->nchannels = nlinks + 1;
     hello->nslots = 1 << (31 - __builtin_clz((unsigned)settings_int(SETTINGS_SLOTS)));
     hello->slice_nbytes = (uint64_t)settings_int(SETTINGS_SLICE_BYTES);
     hello->lend_nbytes = (uint64_t)settings_int(SETTINGS_LEND_BYTES);
@@ -270,7 +272,7 @@ static trncclResult_t open_transports(struct trncclComm *c, const struct host_he
         n++;
     c->transports = calloc((size_t)n, sizeof *c->transports);
     c->reach = calloc((size_t)c->nranks, sizeof *c->reach);
-    c->conns = calloc((size_t)2 * c->nranks * COMM_CHANNELS, sizeof *c->conns);
+    c->conns = calloc((size_t)2 * c->nranks, sizeof *c->conns);
     if (!c->transports || !c->reach || !c->conns)
         return error_set(trncclSystemError, "out of memory for %d connections",
                          c->nranks);
@@ -409,7 +411,8 @@ static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *ar
     struct links *links = NULL;
     if (!all)
         return error_set(trncclSystemError, "out of memory for %d ranks", c->nranks);
-    trncclResult_t result = say_hello(args, &links, &mine);
+    c->nlinks = COMM_LINKS;
+    trncclResult_t result = say_hello(args, c->nlinks, &links, &mine);
     if (result == trncclSuccess)
         result = boot_allgather(boot, &mine, all, sizeof mine);
     /* Every rank gives its names to the others before it finds that one is wrong, so
@@ -461,16 +464,25 @@ trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args)
 
 /* ---- connections ---- */
 
-trncclResult_t comm_conn(struct trncclComm *c, int peer, int channel, bool outgoing,
+trncclResult_t comm_conn(struct trncclComm *c, int peer, int link, bool outgoing,
                          struct transport_conn **out)
 {
-    struct transport_conn **at =
-        &c->conns[((size_t)outgoing * c->nranks + peer) * COMM_CHANNELS + channel];
+    struct transport_conn ***links = &c->conns[(size_t)outgoing * c->nranks + peer];
+    if (link > c->nlinks)
+        return error_set(trncclInvalidUsage,
+                         "a schedule names link %d between ranks %d and %d; there are %d",
+                         link, c->rank, peer, c->nlinks);
+    if (!*links)
+        *links = calloc((size_t)c->nlinks + 1, sizeof **links);
+    if (!*links)
+        return error_set(trncclSystemError, "out of memory for connections to rank %d",
+                         peer);
+    struct transport_conn **at = &(*links)[link];
     if (!*at) {
         int i = 0;
         while (transport_list[i] != c->reach[peer])
             i++;
-        TRY(transport_list[i]->connect(c->transports[i], peer, channel, outgoing, at));
+        TRY(transport_list[i]->connect(c->transports[i], peer, link, outgoing, at));
     }
     *out = *at;
     return trncclSuccess;

@@ -13,9 +13,11 @@
 #include "turn.h"
 
 #define COMM_MAGIC 0x636f6d6d /* "comm" */
-/* Connections per pair: one per channel of a schedule, one for sends and receives. */
-#define COMM_CHANNELS (SCHED_MAX_CHANNELS + 1)
-#define COMM_P2P_CHANNEL SCHED_MAX_CHANNELS
+/* Connections per pair of ranks: this many links for the schedules of algorithms, or as
+ * many as an imported schedule names; one more for sends and receives. Each costs address
+ * space in the segment (340 KiB with 4 slots) but no memory before it is used, and 8
+ * bytes in the table of a peer that something is exchanged with. */
+#define COMM_LINKS 32
 #define COMM_MAX_REDOPS 1024
 
 struct call;
@@ -48,8 +50,9 @@ struct trncclComm {
     struct transport *
         *transports; /* owned, by index in transport_list; NULL: not opened */
     const struct transport_ops **reach; /* owned [nranks]: how each rank is reached */
-    struct transport_conn *
-        *conns;                /* owned [2][nranks][COMM_CHANNELS], made on first use */
+    int nlinks; /* per pair of ranks; link number nlinks is of sends and receives */
+    /* Owned [2 * nranks], of arrays [nlinks + 1] or NULL; all made on first use. */
+    struct transport_conn ***conns;
     struct segment_rank *mine; /* this rank's page in the segment */
     struct exec_patience patience;
     size_t slice_nbytes, lend_nbytes;
@@ -124,8 +127,9 @@ bool comm_owned(const struct trncclComm *c);
 /* Keeps `result`'s text (this thread's) as the communicator's last error; returns result.
  */
 trncclResult_t comm_note(struct trncclComm *c, trncclResult_t result);
-/* The connection to or from a peer; an exec_connect_fn with context the communicator. */
-trncclResult_t comm_conn(struct trncclComm *c, int peer, int channel, bool outgoing,
+/* The connection to or from a peer over a link; an exec_connect_fn with context the
+ * communicator. */
+trncclResult_t comm_conn(struct trncclComm *c, int peer, int link, bool outgoing,
                          struct transport_conn **out);
 /* What the library exchanges over a communicator itself. Such a call has a signature and
  * a name of its own, so it never meets one of the caller's. */

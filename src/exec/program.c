@@ -96,10 +96,10 @@ static void bind_offsets(struct exec_program *p, const struct layout *l,
 }
 
 static trncclResult_t bind_peer(struct exec_program *p, const struct sched_ref *ref,
-                                int channel, bool outgoing, exec_connect_fn connect,
+                                int link, bool outgoing, exec_connect_fn connect,
                                 void *context, struct exec_operand *o)
 {
-    TRY(connect(context, ref->index, channel, outgoing, &o->conn));
+    TRY(connect(context, ref->index, link, outgoing, &o->conn));
     if (!outgoing)
         return trncclSuccess;
     for (o->at = 0; o->at < p->nouts; o->at++)
@@ -110,7 +110,7 @@ static trncclResult_t bind_peer(struct exec_program *p, const struct sched_ref *
 }
 
 /* What kind of step it is, from where its operands lie. */
-static void bind_kind(const struct exec_program *p, struct exec_step *to)
+static void bind_kind(const struct exec_program *p, bool staged, struct exec_step *to)
 {
     const struct exec_operand *in = p->operands + to->first, *out = in + to->nin;
     to->raw = to->source = to->lands = -1;
@@ -129,6 +129,10 @@ static void bind_kind(const struct exec_program *p, struct exec_step *to)
                     (in[0].space == SCHED_IN || in[0].space == SCHED_OUT);
     if (to->nin == 1 && in[0].space == SCHED_PEER)
         to->lands = to->source;
+    if (staged && npeers > 0) {
+        to->copies_in = false;
+        to->source = -1;
+    }
 }
 
 static trncclResult_t bind_step(struct exec_program *p, const struct layout *l,
@@ -153,14 +157,16 @@ static trncclResult_t bind_step(struct exec_program *p, const struct layout *l,
         struct exec_operand *o = &p->operands[from->first + i];
         o->space = ref->space;
         if (ref->space == SCHED_PEER) {
-            TRY(bind_peer(p, ref, channel, i >= from->nin, connect, context, o));
+            bool outgoing = i >= from->nin;
+            TRY(bind_peer(p, ref, sched_link(from, outgoing, channel), outgoing, connect,
+                          context, o));
             continue;
         }
         o->at = (int32_t)used->noffsets;
         bind_offsets(p, l, ref, from->span_n, whole, used);
         o->offset = p->offsets[o->at];
     }
-    bind_kind(p, to);
+    bind_kind(p, from->flags & SCHED_STAGED, to);
     if (to->nin > p->max_in)
         p->max_in = to->nin;
     if (to->nout > p->max_out)

@@ -58,8 +58,8 @@ struct exec_program {
     struct transport_conn **outs;  /* [nouts] distinct outgoing connections */
 };
 
-/* Supplies the connection to or from a peer, making it on first use. */
-typedef trncclResult_t (*exec_connect_fn)(void *context, int peer, int channel,
+/* Supplies the connection to or from a peer over a link, making it on first use. */
+typedef trncclResult_t (*exec_connect_fn)(void *context, int peer, int link,
                                           bool outgoing, struct transport_conn **conn);
 
 struct exec_program_args {

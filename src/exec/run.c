@@ -358,6 +358,8 @@ static inline bool step_try(struct exec_run *r, int channel, const struct exec_s
         return false;
     if ((s->drain || s->after_drain) && !may_write(r, channel, s))
         return false;
+    if (s->nin == 0) /* it only waited */
+        return true;
     const void **in = r->in + (size_t)channel * p->max_in;
     void **out = r->out + (size_t)channel * p->max_out;
     if (s->lands >= 0 && !c->posted && !s->post_early && s->npieces == 1) {

@@ -179,6 +179,11 @@ void build_copies(struct build *b)
     b->head.copies = true;
 }
 
+void build_any_order(struct build *b)
+{
+    b->head.any_order = true;
+}
+
 struct build_mark build_step(struct build *b, int32_t channel)
 {
     static const struct build_mark none = {-1, -1};
@@ -267,11 +272,32 @@ void build_span(struct build *b, enum sched_space space, int32_t chunk, int32_t 
     p->span_n = n;
 }
 
+void build_links(struct build *b, int32_t in, int32_t out)
+{
+    struct raw_step *p = open_step(b);
+    if (!p)
+        return;
+    if (in < -1 || out < -1 || in >= SCHED_MAX_CHANNELS || out >= SCHED_MAX_CHANNELS) {
+        build_fail(b, trncclInvalidArgument, "links %d and %d; expected -1 to %d", in,
+                   out, SCHED_MAX_CHANNELS - 1);
+        return;
+    }
+    p->in_link = (uint8_t)(in + 1);
+    p->out_link = (uint8_t)(out + 1);
+}
+
 void build_final(struct build *b)
 {
     struct raw_step *p = open_step(b);
     if (p)
         p->flags |= SCHED_FINAL;
+}
+
+void build_staged(struct build *b)
+{
+    struct raw_step *p = open_step(b);
+    if (p)
+        p->flags |= SCHED_STAGED;
 }
 
 void build_after(struct build *b, struct build_mark mark)
@@ -297,6 +323,15 @@ void build_after(struct build *b, struct build_mark mark)
             mark.channel);
     else if (mark.step > p->after.step)
         p->after = mark;
+}
+
+struct build_mark build_wait(struct build *b, int32_t channel, struct build_mark mark,
+                             enum sched_space space, int32_t chunk, int32_t n)
+{
+    struct build_mark wait = build_step(b, channel);
+    build_span(b, space, chunk, n);
+    build_after(b, mark);
+    return wait;
 }
 
 struct build_mark build_copy(struct build *b, int32_t channel, enum sched_space from,

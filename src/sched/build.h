@@ -50,6 +50,9 @@ void build_run(struct build *b, int32_t max_run);
  * executor may then send large ones whole. All ranks must state the same. */
 void build_copies(struct build *b);
 
+/* States that ranks may combine contributions in different orders; see sched.h. */
+void build_any_order(struct build *b);
+
 /* Opens a step on a channel; the following calls describe it until the next build_step.
  */
 struct build_mark build_step(struct build *b, int32_t channel);
@@ -59,10 +62,22 @@ void build_to(struct build *b, int32_t peer);                                 /*
 void build_local_out(struct build *b, enum sched_space space, int32_t chunk); /* output */
 /* The run of n chunks of `space` whose length all operands have. */
 void build_span(struct build *b, enum sched_space space, int32_t chunk, int32_t n);
+/* The links over which the step receives and sends; -1: the one numbered like its
+ * channel.
+ */
+void build_links(struct build *b, int32_t in, int32_t out);
 void build_final(struct build *b); /* SCHED_FINAL */
+/* SCHED_STAGED: for steps whose source is overwritten before their receiver can have read
+ * it. Costs a copy. */
+void build_staged(struct build *b);
 /* Start after that step. A mark of the own channel or with step -1 adds nothing; a step
  * can wait for one other channel (the later of its steps counts). */
 void build_after(struct build *b, struct build_mark mark);
+
+/* Opens a step that only waits for `mark`, which must be of another channel; the span (of
+ * the step it holds up) says in which rounds. */
+struct build_mark build_wait(struct build *b, int32_t channel, struct build_mark mark,
+                             enum sched_space space, int32_t chunk, int32_t n);
 
 /* One-line forms; each opens and describes one step of n chunks. */
 struct build_mark build_copy(struct build *b, int32_t channel, enum sched_space from,

@@ -63,7 +63,7 @@ static void visit_lent(struct derive *d, int32_t channel, int32_t step, visit_fn
 {
     const struct sched_step *p = &d->s->steps[d->s->channels[channel].first + step];
     const struct sched_ref *in = sched_in(d->s, p), *out = sched_out(d->s, p);
-    if (!has_peer(out, p->nout))
+    if (!has_peer(out, p->nout) || (p->flags & SCHED_STAGED))
         return;
     if (p->nin == 1 && in_user_memory(in))
         visit_ref(d, channel, step, in, p->span_n, visit);

@@ -127,7 +127,8 @@ static void check_step(struct finish *f, const struct raw_step *p)
     for (int32_t i = 0; i < p->nrefs; i++)
         if (refs[i].out && refs[i].ref.space != SCHED_PEER)
             check_output(f, p, &refs[i]);
-    if (nin < 1 || nout < 1 || nin > INT16_MAX || nout > INT16_MAX)
+    bool waits = p->nrefs == 0 && p->after.step >= 0;
+    if (!waits && (nin < 1 || nout < 1 || nin > INT16_MAX || nout > INT16_MAX))
         FAIL_STEP(f, "has %d inputs and %d outputs; expected 1 to %d each", nin, nout,
                   INT16_MAX);
     if (nraw > 1)
@@ -224,6 +225,8 @@ static void emit_step(struct finish *f, const struct raw_step *p)
         .span_chunk = p->span_chunk,
         .span_n = p->span_n,
         .flags = p->flags,
+        .in_link = p->in_link,
+        .out_link = p->out_link,
         .after_step = -1,
     };
     if (p->after.step >= 0)

@@ -14,7 +14,7 @@ struct raw_step {
     int32_t span_chunk, span_n;
     struct build_mark after;
     int32_t final; /* the step it became, or the last one before it, or -1 */
-    uint8_t span_space, flags;
+    uint8_t span_space, flags, in_link, out_link;
     bool dropped; /* it only copies onto itself */
     bool whole;   /* so does this, but it stays, with those copies */
 };

@@ -5,7 +5,8 @@
 
 /* One end of a message. */
 struct end {
-    int32_t channel, source, target, step;
+    int32_t link, source, target, step;
+    int32_t channel; /* of its rank, for sentences */
 };
 
 struct walk {
@@ -15,14 +16,15 @@ struct walk {
     int32_t nsends, nrecvs;
     /* Messages by receiving step, as lists: first[step], then next[message]; -1 ends. */
     int32_t *first, *next; /* owned */
-    int32_t *at;           /* [nranks * SCHED_MAX_CHANNELS] next step; owned */
+    int32_t nchannels;     /* the most of any rank */
+    int32_t *at;           /* [nranks * nchannels] next step; owned */
 };
 
 static int end_compare(const void *pa, const void *pb)
 {
     const struct end *a = pa, *b = pb;
-    if (a->channel != b->channel)
-        return a->channel < b->channel ? -1 : 1;
+    if (a->link != b->link)
+        return a->link < b->link ? -1 : 1;
     if (a->source != b->source)
         return a->source < b->source ? -1 : 1;
     if (a->target != b->target)
@@ -38,10 +40,13 @@ static void collect_step(struct walk *w, int32_t rank, int32_t channel, int32_t 
     for (int32_t i = 0; i < p->nin + p->nout; i++) {
         if (refs[i].space != SCHED_PEER)
             continue;
+        int32_t link = sched_link(p, i >= p->nin, channel);
         if (i < p->nin)
-            w->recvs[w->nrecvs++] = (struct end){channel, refs[i].index, rank, step};
+            w->recvs[w->nrecvs++] =
+                (struct end){link, refs[i].index, rank, step, channel};
         else
-            w->sends[w->nsends++] = (struct end){channel, rank, refs[i].index, step};
+            w->sends[w->nsends++] =
+                (struct end){link, rank, refs[i].index, step, channel};
     }
 }
 
@@ -56,15 +61,15 @@ static trncclResult_t no_partner(const struct sched *s, const struct end *e, boo
         sends ? e->target : e->source, sends ? "receive" : "send");
 }
 
-/* The k-th send a -> b on a channel meets the k-th receive. */
+/* The k-th send a -> b on a link meets the k-th receive. */
 static trncclResult_t pair(struct walk *w)
 {
     struct rounds *r = w->r;
     qsort(w->sends, (size_t)w->nsends, sizeof *w->sends, end_compare);
     qsort(w->recvs, (size_t)w->nrecvs, sizeof *w->recvs, end_compare);
     for (int32_t i = 0; i < w->nsends || i < w->nrecvs; i++) {
-        struct end send = i < w->nsends ? w->sends[i] : (struct end){INT32_MAX, 0, 0, 0};
-        struct end recv = i < w->nrecvs ? w->recvs[i] : (struct end){INT32_MAX, 0, 0, 0};
+        struct end send = i < w->nsends ? w->sends[i] : (struct end){.link = INT32_MAX};
+        struct end recv = i < w->nrecvs ? w->recvs[i] : (struct end){.link = INT32_MAX};
         struct end key = recv;
         key.step = send.step;
         int order = end_compare(&send, &key);
@@ -73,7 +78,7 @@ static trncclResult_t pair(struct walk *w)
         if (order > 0)
             return no_partner(w->ranks[recv.target], &recv, false);
         int32_t target = r->first_step[recv.target] + recv.step;
-        r->messages[i] = (struct rounds_message){send.channel, send.source, send.target,
+        r->messages[i] = (struct rounds_message){send.link, send.source, send.target,
                                                  send.step, recv.step};
         w->next[i] = w->first[target];
         w->first[target] = i;
@@ -94,7 +99,7 @@ static bool place_step(struct walk *w, int32_t rank, int32_t channel)
     struct rounds *r = w->r;
     const struct sched *s = w->ranks[rank];
     const struct sched_channel *ch = &s->channels[channel];
-    int32_t step = ch->first + w->at[rank * SCHED_MAX_CHANNELS + channel];
+    int32_t step = ch->first + w->at[rank * w->nchannels + channel];
     const struct sched_step *p = &s->steps[step];
     int32_t round = step > ch->first ? rounds_of(r, rank, step - 1) : 0;
     if (p->after_step >= 0) {
@@ -121,8 +126,8 @@ static trncclResult_t place_all(struct walk *w)
     int32_t nranks = w->r->nranks, left = w->r->first_step[nranks];
     while (left > 0) {
         int32_t before = left, stuck_rank = -1, stuck_channel = -1;
-        for (int32_t i = 0; i < nranks * SCHED_MAX_CHANNELS; i++) {
-            int32_t rank = i / SCHED_MAX_CHANNELS, c = i % SCHED_MAX_CHANNELS;
+        for (int32_t i = 0; i < nranks * w->nchannels; i++) {
+            int32_t rank = i / w->nchannels, c = i % w->nchannels;
             const struct sched *s = w->ranks[rank];
             int32_t n = c < s->nchannels ? s->channels[c].nsteps : 0;
             for (; w->at[i] < n && place_step(w, rank, c); w->at[i]++)
@@ -138,7 +143,7 @@ static trncclResult_t place_all(struct walk *w)
                              "others wait for each other",
                              sched_coll_name(w->ranks[0]->coll), w->ranks[0]->algo,
                              stuck_rank, stuck_channel,
-                             w->at[stuck_rank * SCHED_MAX_CHANNELS + stuck_channel]);
+                             w->at[stuck_rank * w->nchannels + stuck_channel]);
     }
     return trncclSuccess;
 }
@@ -150,6 +155,7 @@ static trncclResult_t walk_init(struct walk *w)
     for (int32_t i = 0; i < r->nranks; i++) {
         nsteps += w->ranks[i]->nsteps;
         nrefs += w->ranks[i]->nrefs;
+        raise_to(&w->nchannels, w->ranks[i]->nchannels);
     }
     if (nsteps > INT32_MAX / 2 || nrefs > INT32_MAX / 2)
         return error_set(trncclInvalidArgument, "%lld steps are too many to draw",
@@ -161,7 +167,7 @@ static trncclResult_t walk_init(struct walk *w)
     w->recvs = calloc((size_t)nrefs + 1, sizeof *w->recvs);
     w->first = malloc(((size_t)nsteps + 1) * sizeof *w->first);
     w->next = malloc(((size_t)nrefs + 1) * sizeof *w->next);
-    w->at = calloc((size_t)r->nranks * SCHED_MAX_CHANNELS, sizeof *w->at);
+    w->at = calloc((size_t)r->nranks * (size_t)w->nchannels + 1, sizeof *w->at);
     if (!r->first_step || !r->round || !r->messages || !w->sends || !w->recvs ||
         !w->first || !w->next || !w->at)
         return error_set(trncclSystemError, "no memory to draw %lld steps",

@@ -7,7 +7,7 @@
 #include "sched/sched.h"
 
 struct rounds_message {
-    int32_t channel, source, target;  /* ranks */
+    int32_t link, source, target;     /* source and target: ranks */
     int32_t source_step, target_step; /* indices in the ranks' sched.steps */
 };
 
@@ -16,7 +16,7 @@ struct rounds {
     int32_t *first_step; /* [nranks + 1] where a rank's steps begin in `round`; owned */
     int32_t *round;      /* per step of all ranks: messages in a row before it; owned */
     int32_t nmessages;
-    struct rounds_message *messages; /* by channel, source, target, order; owned */
+    struct rounds_message *messages; /* by link, source, target, order; owned */
 };
 
 /* Returns trncclInvalidUsage, and says which rank, channel and step, if a message has no

@@ -182,7 +182,23 @@ bool sched_step_copies(const struct sched *s, const struct sched_step *p)
         return true;
     if (p->nin != 1 || p->span_n != 1 || (sends && receives))
         return false;
-    return sends ? in_user_memory(in) : p->nout == 1 && out->space == SCHED_OUT;
+    return sends ? in_user_memory(in) && !(p->flags & SCHED_STAGED)
+                 : p->nout == 1 && out->space == SCHED_OUT;
+}
+
+int32_t sched_nlinks(const struct sched *s)
+{
+    int32_t n = 0;
+    for (int32_t c = 0; c < s->nchannels; c++)
+        for (int32_t i = 0; i < s->channels[c].nsteps; i++) {
+            const struct sched_step *p = &s->steps[s->channels[c].first + i];
+            for (int32_t r = 0; r < p->nin + p->nout; r++) {
+                int32_t link = sched_link(p, r >= p->nin, c);
+                if (sched_in(s, p)[r].space == SCHED_PEER && link >= n)
+                    n = link + 1;
+            }
+        }
+    return n;
 }
 
 void sched_destroy(struct sched *s)

@@ -17,9 +17,14 @@
  *     one-shot         in: peer 0, IN[*], peer 2, …  out: OUT[*]
  *     two-shot         in: peer 0, IN[r], peer 2, …  out: OUT[r], every peer
  *
- * Pairing: the k-th send a -> b on a channel meets the k-th receive from a on b on the
- * same channel. There are no tags. A step has each peer at most once among its inputs and
- * at most once among its outputs, and at most one operand in IN among its inputs.
+ * Pairing: the k-th send a -> b on a link meets the k-th receive from a on b on the same
+ * link. There are no tags. The link of a step's messages is numbered like its channel
+ * unless the step names another; at either end one channel owns a link, so that its
+ * messages have an order. A step has each peer at most once among its inputs and at most
+ * once among its outputs, and at most one operand in IN among its inputs.
+ *
+ * A step without any operand waits for the step named by `after` and does nothing else;
+ * several of them let the next step of the channel wait for several channels.
  *
  * Chunks are indices; layout.h turns them into byte ranges for any count. A schedule
  * holds no pointer, type or count, so one serves every call of its shape.
@@ -62,7 +67,9 @@ enum sched_coll {
 enum sched_space { SCHED_IN, SCHED_OUT, SCHED_TMP, SCHED_PEER };
 
 #define SCHED_MAX_RANKS 65536
-#define SCHED_MAX_CHANNELS 8
+/* Channels of a rank, and links of a pair of ranks. As many as thread blocks of a GPU in
+ * schedules of other tools; costs 1 KiB per schedule and 2 KiB per running collective. */
+#define SCHED_MAX_CHANNELS 128
 
 struct sched_ref {
     uint8_t space; /* enum sched_space */
@@ -70,7 +77,9 @@ struct sched_ref {
 };
 
 enum sched_flags {
-    SCHED_FINAL = 1, /* its combined value is complete: apply the average's division */
+    SCHED_FINAL = 1,  /* its combined value is complete: apply the average's division */
+    SCHED_STAGED = 4, /* what it sends is copied out, never lent: its source may be
+                         overwritten at once */
     /* Derived by the builder, never set by an algorithm: */
     SCHED_POST_EARLY = 2, /* a pure receive whose landing place no other step of a round
                              touches before it: a peer may write there from the start */
@@ -79,9 +88,11 @@ enum sched_flags {
 /* Every operand of a step has the same number of chunks and the same length. */
 struct sched_step {
     int32_t first; /* index of the first operand in sched.refs: inputs, then outputs */
-    int16_t nin, nout;  /* both >= 1 */
+    int16_t nin, nout;  /* both >= 1; or both 0: it only waits, see `after` */
     uint8_t span_space; /* IN, OUT or TMP: whose chunks give the length */
     uint8_t flags;      /* enum sched_flags */
+    /* Link of the messages it receives, and sends, + 1; 0: numbered like its channel. */
+    uint8_t in_link, out_link;
     int32_t span_chunk; /* first chunk of the span */
     int32_t span_n;     /* chunks per operand, >= 1 */
     int16_t
@@ -128,7 +139,9 @@ struct sched {
     int32_t credits; /* messages of credit per connection it needs, >= 1 */
     bool copies; /* every message of every rank is copied from IN or OUT to OUT, and one
                     chunk: a transport that can lend them may move them whole */
-    bool v_safe; /* derived: within every step lengths agree for blocks of any sizes */
+    bool any_order; /* stated: ranks may combine the contributions to a chunk in different
+                       orders, so that their results may differ in the last bits */
+    bool v_safe;    /* derived: within every step lengths agree for blocks of any sizes */
 };
 
 /* What a schedule is built for. */
@@ -168,6 +181,14 @@ int64_t sched_block_class(const struct sched *s, enum sched_space space, int32_t
 /* Whether the step obeys sched.copies. */
 bool sched_step_copies(const struct sched *s, const struct sched_step *p);
 
+/* The link of the messages that a step on `channel` receives or, if `out`, sends. */
+static inline int32_t sched_link(const struct sched_step *p, bool out, int32_t channel)
+{
+    int32_t link = out ? p->out_link : p->in_link;
+    return link ? link - 1 : channel;
+}
+/* One more than the highest link that a step names: connections per pair of ranks. */
+int32_t sched_nlinks(const struct sched *s);
 static inline int32_t sched_nchunks(const struct sched *s, enum sched_space space)
 {
     return space == SCHED_IN    ? s->shape.in_blocks * s->shape.nsub

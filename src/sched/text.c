@@ -30,14 +30,24 @@ static void print_step(FILE *file, const struct sched *s, const struct sched_ste
                        int32_t index)
 {
     fprintf(file, "    %d:", index);
-    print_refs(file, "in", sched_in(s, p), p->nin, p->span_n);
-    print_refs(file, "out", sched_out(s, p), p->nout, p->span_n);
+    if (p->nin == 0) {
+        fputs(" wait", file);
+    } else {
+        print_refs(file, "in", sched_in(s, p), p->nin, p->span_n);
+        print_refs(file, "out", sched_out(s, p), p->nout, p->span_n);
+    }
     fputs(" len ", file);
     print_run(file, p->span_space, p->span_chunk, p->span_n);
+    if (p->in_link)
+        fprintf(file, " in-link %d", p->in_link - 1);
+    if (p->out_link)
+        fprintf(file, " out-link %d", p->out_link - 1);
     if (p->after_step >= 0)
         fprintf(file, " after %d:%d", p->after_channel, p->after_step);
     if (p->flags & SCHED_FINAL)
         fputs(" final", file);
+    if (p->flags & SCHED_STAGED)
+        fputs(" staged", file);
     if (p->drain > 0)
         fprintf(file, " drain %d", p->drain);
     if (p->after_drain)
@@ -70,6 +80,8 @@ static void print_rank(FILE *file, const struct sched *s, const struct sched *fi
         fprintf(file, " run %d", s->max_run);
     if (s->copies && !first->copies)
         fputs(" copies", file);
+    if (s->any_order && !first->any_order)
+        fputs(" any-order", file);
     fputc('\n', file);
     for (int32_t c = 0; c < s->nchannels; c++) {
         fprintf(file, "  channel %d\n", c);
@@ -90,8 +102,8 @@ trncclResult_t text_print(FILE *file, struct sched *const *ranks, int32_t nranks
             sched_coll_name(first->coll), first->algo, nranks, first->root,
             first->shape.nsub);
     print_tmp(file, &first->shape);
-    fprintf(file, " credits %d run %d%s\n", first->credits, first->max_run,
-            first->copies ? " copies" : "");
+    fprintf(file, " credits %d run %d%s%s\n", first->credits, first->max_run,
+            first->copies ? " copies" : "", first->any_order ? " any-order" : "");
     for (int32_t r = 0; r < nranks; r++)
         print_rank(file, ranks[r], first);
     if (fflush(file) != 0 || ferror(file))

@@ -24,8 +24,9 @@ struct parsed_step {
     uint8_t span_space;
     int32_t span_chunk, span_n;
     struct build_mark after;
-    bool final, after_drain, early;
-    int32_t drain; /* -1: not stated */
+    bool final, staged, after_drain, early;
+    int32_t in_link, out_link; /* -1: not stated */
+    int32_t drain;             /* -1: not stated */
 };
 
 struct parsed_ref {
@@ -38,7 +39,7 @@ struct parsed_shape {
     int32_t nsub, tmp, credits;
     int32_t run; /* 0: not stated */
     uint8_t tmp_like;
-    bool copies;
+    bool copies, any_order;
 };
 
 struct parser {
@@ -129,14 +130,22 @@ static trncclResult_t parse_extras(struct parser *p, struct parsed_step *step)
 {
     while (!lines_at_end(&p->in)) {
         char word[LINES_WORD_BYTES];
-        TRY(lines_word(&p->in, "after, final, drain, after-drain or early", word));
+        TRY(lines_word(&p->in,
+                       "after, final, in-link, out-link, staged, drain, after-drain or "
+                       "early",
+                       word));
         if (strcmp(word, "after") == 0) {
             TRY(lines_number(&p->in, "a channel", 0, SCHED_MAX_CHANNELS - 1,
                              &step->after.channel));
             TRY(lines_expect(&p->in, ":"));
             TRY(lines_number(&p->in, "a step", 0, INT32_MAX, &step->after.step));
+        } else if (strcmp(word, "in-link") == 0 || strcmp(word, "out-link") == 0) {
+            TRY(lines_number(&p->in, "a link", 0, SCHED_MAX_CHANNELS - 1,
+                             word[0] == 'i' ? &step->in_link : &step->out_link));
         } else if (strcmp(word, "final") == 0) {
             step->final = true;
+        } else if (strcmp(word, "staged") == 0) {
+            step->staged = true;
         } else if (strcmp(word, "drain") == 0) {
             TRY(lines_number(&p->in, "a number of steps", 0, INT32_MAX, &step->drain));
         } else if (strcmp(word, "after-drain") == 0) {
@@ -145,7 +154,8 @@ static trncclResult_t parse_extras(struct parser *p, struct parsed_step *step)
             step->early = true;
         } else {
             return lines_bad(p->in.line,
-                             "\"%s\"; expected after, final, drain, after-drain or early",
+                             "\"%s\"; expected after, final, in-link, out-link, staged, "
+                             "drain, after-drain or early",
                              word);
         }
     }
@@ -167,10 +177,16 @@ static trncclResult_t parse_step(struct parser *p)
     p->steps = array;
     TRY(grown);
     struct parsed_step *step = &p->steps[p->nsteps];
-    *step = (struct parsed_step){
-        .line = p->in.line, .first = p->nrefs, .after = {-1, -1}, .drain = -1};
-    TRY(parse_side(p, "in", &step->nin));
-    TRY(parse_side(p, "out", &step->nout));
+    *step = (struct parsed_step){.line = p->in.line,
+                                 .first = p->nrefs,
+                                 .after = {-1, -1},
+                                 .in_link = -1,
+                                 .out_link = -1,
+                                 .drain = -1};
+    if (!lines_accept_word(&p->in, "wait")) {
+        TRY(parse_side(p, "in", &step->nin));
+        TRY(parse_side(p, "out", &step->nout));
+    }
     TRY(lines_expect_word(&p->in, "len"));
     TRY(parse_space(p, &step->span_space));
     TRY(parse_range(p, &step->span_chunk, &step->span_n));
@@ -215,8 +231,11 @@ static void describe_step(const struct parser *p, struct build *b, int32_t chann
                                                      r->index);
     }
     build_span(b, (enum sched_space)step->span_space, step->span_chunk, step->span_n);
+    build_links(b, step->in_link, step->out_link);
     if (step->final)
         build_final(b);
+    if (step->staged)
+        build_staged(b);
     build_after(b, step->after);
 }
 
@@ -295,6 +314,8 @@ static trncclResult_t finish_rank(struct parser *p)
         build_run(b, p->shape.run);
     if (p->shape.copies)
         build_copies(b);
+    if (p->shape.any_order)
+        build_any_order(b);
     struct sched *s = NULL;
     trncclResult_t result = describe_all(p, b);
     if (result == trncclSuccess) {
@@ -324,6 +345,10 @@ static trncclResult_t parse_shape_word(struct parser *p, const char *word,
         return lines_number(&p->in, "credits", 1, PARSE_MAX_CHUNKS, &shape->credits);
     if (strcmp(word, "run") == 0)
         return lines_number(&p->in, "the longest run", 1, PARSE_MAX_CHUNKS, &shape->run);
+    if (strcmp(word, "any-order") == 0) {
+        shape->any_order = true;
+        return trncclSuccess;
+    }
     if (strcmp(word, "copies") == 0) {
         shape->copies = true;
         return trncclSuccess;

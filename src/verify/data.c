@@ -158,7 +158,7 @@ trncclResult_t data_step(struct model *m, int32_t event)
     at.r = &m->rank[m->proc[m->event[event].proc].rank];
     at.ref = sched_in(at.r->s, at.p);
     order_enter(m, event);
-    for (at.k = 0; at.k < at.p->span_n; at.k++) {
+    for (at.k = 0; at.k < at.p->span_n && at.p->nin > 0; at.k++) {
         int32_t value = VALUE_NONE;
         TRY(read_inputs(m, &at, &value));
         TRY(write_outputs(m, &at, value));

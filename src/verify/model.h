@@ -3,7 +3,7 @@
  *
  *   event    a step of some rank; the steps of a channel have consecutive numbers
  *   process  a channel of some rank: a fixed program of events
- *   link     the FIFO of one (source, target, channel); its messages are consecutive
+ *   link     the FIFO of one (source, target, link number); its messages are consecutive
  *   message  the k-th send on a link, which is the k-th receive on it
  *   slot     a canonical chunk of some rank: IN and OUT chunks that alias share one
  */
@@ -52,7 +52,8 @@ struct model_event {
 };
 
 struct model_link {
-    int32_t source, target, channel;
+    int32_t source, target, number;
+    int32_t sender, receiver; /* the processes that own its ends, -1: none yet */
     int32_t message0, nsends, nreceives;
     int32_t pushed, popped;
 };

@@ -164,6 +164,8 @@ trncclResult_t order_read(struct model *m, int32_t event, int64_t slot)
 bool order_lends(const struct sched *s, const struct sched_step *p, int32_t operand)
 {
     const struct sched_ref *ref = sched_in(s, p);
+    if (p->flags & SCHED_STAGED)
+        return false;
     if (ref[operand].space != SCHED_IN && ref[operand].space != SCHED_OUT)
         return false;
     return operand >= p->nin || p->nin == 1;

@@ -2,22 +2,22 @@
 
 #include "verify/structure.h"
 
-/* Links by (source, target, channel): open addressing in a table of a power of two. */
+/* Links by (source, target, number): open addressing in a table of a power of two. */
 struct link_table {
     int32_t *of; /* link + 1; 0: free */
     uint32_t mask;
 };
 
 static int32_t *table_find(const struct model *m, const struct link_table *t,
-                           int32_t source, int32_t target, int32_t channel)
+                           int32_t source, int32_t target, int32_t number)
 {
     uint64_t key =
         ((uint64_t)source * SCHED_MAX_RANKS + (uint64_t)target) * SCHED_MAX_CHANNELS +
-        (uint64_t)channel;
+        (uint64_t)number;
     uint32_t at = (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) & t->mask;
     for (; t->of[at] != 0; at = (at + 1) & t->mask) {
         const struct model_link *l = &m->link[t->of[at] - 1];
-        if (l->source == source && l->target == target && l->channel == channel)
+        if (l->source == source && l->target == target && l->number == number)
             break;
     }
     return &t->of[at];
@@ -26,8 +26,8 @@ static int32_t *table_find(const struct model *m, const struct link_table *t,
 /* A peer operand of some step, as the walk over all steps meets it. */
 struct pair_end {
     int32_t event, ref, link;
-    int32_t source, target, channel;
-    int32_t nchunks;
+    int32_t source, target, number;
+    int32_t proc, nchunks;
     bool output;
 };
 
@@ -50,7 +50,8 @@ static trncclResult_t visit_step(struct model *m, int32_t event, pair_visit visi
             .ref = r->ref0 + p->first + i,
             .source = output ? proc->rank : ref->index,
             .target = output ? ref->index : proc->rank,
-            .channel = proc->channel,
+            .number = sched_link(p, output, proc->channel),
+            .proc = m->event[event].proc,
             .nchunks = p->span_n,
             .output = output,
         };
@@ -72,13 +73,27 @@ static trncclResult_t count_end(struct model *m, const struct pair_end *end,
                                 void *context)
 {
     struct link_table *t = context;
-    int32_t *at = table_find(m, t, end->source, end->target, end->channel);
+    int32_t *at = table_find(m, t, end->source, end->target, end->number);
     if (*at == 0) {
         m->link[m->nlinks] = (struct model_link){
-            .source = end->source, .target = end->target, .channel = end->channel};
+            .source = end->source,
+            .target = end->target,
+            .number = end->number,
+            .sender = -1,
+            .receiver = -1,
+        };
         *at = ++m->nlinks;
     }
     struct model_link *l = &m->link[*at - 1];
+    int32_t *owner = end->output ? &l->sender : &l->receiver;
+    if (*owner >= 0 && *owner != end->proc)
+        return model_refuse_at(m, end->event,
+                               "it %s rank %d over link %d, as channel %d does: nothing "
+                               "orders their messages",
+                               end->output ? "sends to" : "receives from",
+                               end->output ? end->target : end->source, end->number,
+                               m->proc[*owner].channel);
+    *owner = end->proc;
     *(end->output ? &l->nsends : &l->nreceives) += 1;
     m->ref_message[end->ref] = *at - 1;
     return trncclSuccess;
@@ -146,10 +161,9 @@ static trncclResult_t number_messages(struct model *m)
         struct model_link *l = &m->link[i];
         if (l->nsends != l->nreceives)
             return model_refuse(m,
-                                "rank %d sends %d messages to rank %d on channel %d, "
+                                "rank %d sends %d messages to rank %d on link %d, "
                                 "which receives %d",
-                                l->source, l->nsends, l->target, l->channel,
-                                l->nreceives);
+                                l->source, l->nsends, l->target, l->number, l->nreceives);
         l->message0 = m->nmessages;
         m->nmessages += l->nsends;
     }

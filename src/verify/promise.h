@@ -19,7 +19,8 @@ int64_t promise_length(const struct model *m, int32_t rank, int space, int32_t b
 void promise_chunk(const struct model *m, int32_t rank, int32_t out_chunk,
                    int32_t *source, int32_t *chunk);
 /* After the run: every OUT chunk holds what is promised. *same_bits: a chunk that several
- * ranks receive is the same expression on all of them; required for all-reduce. */
+ * ranks receive is the same expression on all of them; required for all-reduce, unless
+ * any order is stated. */
 trncclResult_t promise_check(struct model *m, bool *same_bits);
 /* After the run of a barrier: every rank's entry happens before every rank's exit. */
 trncclResult_t promise_check_barrier(struct model *m);

@@ -83,6 +83,10 @@ trncclResult_t structure_check_shape(struct model *m, int32_t rank)
         return model_refuse(m, "rank %d states %s, rank 0 %s", rank,
                             s->copies ? "that it only copies" : "nothing about copies",
                             s->copies ? "does not" : "that it only copies");
+    if (s->any_order != m->ranks[0]->any_order)
+        return model_refuse(m, "rank %d states %s, rank 0 %s", rank,
+                            s->any_order ? "any order" : "nothing about order",
+                            s->any_order ? "does not" : "any order");
     if (s->nsteps < 0 || s->nrefs < 0 || (s->nsteps > 0 && !s->steps) ||
         (s->nrefs > 0 && !s->refs))
         return model_refuse(m, "rank %d has %d steps and %d operands, or no table", rank,
@@ -251,7 +255,10 @@ static trncclResult_t check_marks(struct model *m, int32_t event)
                                p->drain, e->step);
     if (p->after_drain && p->after_step < 0)
         return model_refuse_at(m, event, "it drains another channel but waits for none");
-    if (p->flags & ~(SCHED_FINAL | SCHED_POST_EARLY))
+    if (p->in_link > SCHED_MAX_CHANNELS || p->out_link > SCHED_MAX_CHANNELS)
+        return model_refuse_at(m, event, "its links are %d and %d, expected 0..%d",
+                               p->in_link - 1, p->out_link - 1, SCHED_MAX_CHANNELS - 1);
+    if (p->flags & ~(SCHED_FINAL | SCHED_POST_EARLY | SCHED_STAGED))
         return model_refuse_at(m, event, "it has unknown flags %#x", p->flags);
     if ((p->flags & SCHED_FINAL) && !sched_coll_reduces(m->coll))
         return model_refuse_at(m, event, "it is marked final, but %s does not reduce",
@@ -278,10 +285,11 @@ trncclResult_t structure_check_step(struct model *m, int32_t event)
 {
     const struct sched_step *p = model_step(m, event);
     const struct model_rank *r = &m->rank[m->proc[m->event[event].proc].rank];
-    if (p->nin < 1 || p->nout < 1)
+    bool waits = p->nin == 0 && p->nout == 0 && p->after_step >= 0;
+    if (!waits && (p->nin < 1 || p->nout < 1))
         return model_refuse_at(m, event,
                                "it has %d inputs and %d outputs, expected at "
-                               "least one of each",
+                               "least one of each, or none and a step to wait for",
                                p->nin, p->nout);
     if (p->first < 0 || p->first > r->s->nrefs - p->nin - p->nout)
         return model_refuse_at(m, event, "its operands [%d, %d + %d) are not among %d",

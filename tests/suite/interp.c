@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINKS = INTERP_MAX_RANKS * INTERP_MAX_RANKS * SCHED_MAX_CHANNELS };
+enum {
+    CHANNELS = 8, /* of the algorithms that are interpreted, and links */
+    LINKS = INTERP_MAX_RANKS * INTERP_MAX_RANKS * CHANNELS
+};
 
 /* One chunk: the sum of its contributions, and the expression that made it. */
 struct cell {
@@ -37,7 +40,7 @@ struct machine {
     struct link link[LINKS];
     struct letter *letters;
     struct cell *copies;
-    struct fiber fiber[INTERP_MAX_RANKS * SCHED_MAX_CHANNELS];
+    struct fiber fiber[INTERP_MAX_RANKS * CHANNELS];
     int nfibers, late; /* late: a rank that must not start yet, or -1 */
     int watch_rank, watch_step;
     uint64_t read;
@@ -113,9 +116,9 @@ static const struct sched_ref *refs_at(const struct machine *m, int rank, int st
     return sched_in(m->in->ranks[rank], step_at(m, rank, step));
 }
 
-static struct link *link_at(struct machine *m, int source, int target, int channel)
+static struct link *link_at(struct machine *m, int source, int target, int number)
 {
-    return &m->link[(source * INTERP_MAX_RANKS + target) * SCHED_MAX_CHANNELS + channel];
+    return &m->link[(source * INTERP_MAX_RANKS + target) * CHANNELS + number];
 }
 
 /* ---- Setting up ---------------------------------------------------------------------
@@ -146,7 +149,9 @@ static bool is_output(const struct machine *m, int rank, int step, int operand)
 static void count_letter(struct machine *m, int rank, int channel, int step, int operand)
 {
     if (is_output(m, rank, step, operand))
-        link_at(m, rank, refs_at(m, rank, step)[operand].index, channel)->n++;
+        link_at(m, rank, refs_at(m, rank, step)[operand].index,
+                sched_link(step_at(m, rank, step), true, channel))
+            ->n++;
 }
 
 static void address_letter(struct machine *m, int rank, int channel, int step,
@@ -154,12 +159,14 @@ static void address_letter(struct machine *m, int rank, int channel, int step,
 {
     int peer = refs_at(m, rank, step)[operand].index;
     if (is_output(m, rank, step, operand)) {
-        struct link *l = link_at(m, rank, peer, channel);
+        struct link *l =
+            link_at(m, rank, peer, sched_link(step_at(m, rank, step), true, channel));
         struct letter *t = &m->letters[l->first + l->pushed++];
         t->source = rank;
         t->send_step = step;
     } else {
-        struct link *l = link_at(m, peer, rank, channel);
+        struct link *l =
+            link_at(m, peer, rank, sched_link(step_at(m, rank, step), false, channel));
         struct letter *t = &m->letters[l->first + l->popped++];
         t->target = rank;
         t->receive_step = step;
@@ -257,8 +264,10 @@ static bool is_runnable(struct machine *m, const struct fiber *f)
         struct sched_ref ref = sched_in(s, p)[o];
         if (ref.space != SCHED_PEER)
             continue;
-        const struct link *in = link_at(m, ref.index, f->rank, f->channel);
-        const struct link *out = link_at(m, f->rank, ref.index, f->channel);
+        const struct link *in =
+            link_at(m, ref.index, f->rank, sched_link(p, false, f->channel));
+        const struct link *out =
+            link_at(m, f->rank, ref.index, sched_link(p, true, f->channel));
         if (o < p->nin ? in->pushed == in->popped
                        : out->pushed - out->popped >= s->credits)
             return false;
@@ -310,6 +319,8 @@ static int lent_operand(const struct machine *m, const struct sched *s,
     bool changed = (p->flags & SCHED_FINAL) || (m->scales && is_raw(s, ref[0]));
     bool poisoned = !m->in->poison_keeps && s->rank == m->in->poison_rank &&
                     p == &s->steps[m->in->poison_step];
+    if (p->flags & SCHED_STAGED)
+        return -1;
     if (p->nin == 1 && ref[0].space <= SCHED_OUT && !changed)
         return 0;
     for (int o = p->nin; o < p->nin + p->nout; o++)
@@ -334,7 +345,8 @@ static void send(struct machine *m, const struct fiber *f, int step, int operand
 {
     const struct sched *s = m->in->ranks[f->rank];
     const struct sched_step *p = &s->steps[step];
-    struct link *l = link_at(m, f->rank, sched_in(s, p)[operand].index, f->channel);
+    struct link *l = link_at(m, f->rank, sched_in(s, p)[operand].index,
+                             sched_link(p, true, f->channel));
     struct letter *t = &m->letters[l->first + l->pushed++];
     t->how = choose_how(m, t);
     for (int k = 0; k < p->span_n; k++)
@@ -378,7 +390,8 @@ static struct cell read_operand(struct machine *m, const struct fiber *f, int st
     struct sched_ref ref = refs_at(m, f->rank, step)[operand];
     if (ref.space != SCHED_PEER)
         return read_local(m, f->rank, ref, k);
-    const struct link *l = link_at(m, ref.index, f->rank, f->channel);
+    const struct link *l = link_at(
+        m, ref.index, f->rank, sched_link(step_at(m, f->rank, step), false, f->channel));
     return receive(m, &m->letters[l->first + l->popped], k);
 }
 

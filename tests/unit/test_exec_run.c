@@ -12,7 +12,7 @@
 #include "exec/run.h"
 #include "transports/segment.h"
 
-enum { MAX_RANKS = 8, MAX_COUNT = 60000, SLICE = 4096, LEND = 256 };
+enum { MAX_RANKS = 8, LINKS = 8, MAX_COUNT = 60000, SLICE = 4096, LEND = 256 };
 
 struct world {
     int n;
@@ -26,7 +26,7 @@ struct world {
     int32_t *in[MAX_RANKS], *out[MAX_RANKS];
     char *tmp[MAX_RANKS];
     /* One end per (rank, outgoing, peer, channel), made on first use. */
-    struct transport_conn *conns[MAX_RANKS][2][MAX_RANKS][SCHED_MAX_CHANNELS];
+    struct transport_conn *conns[MAX_RANKS][2][MAX_RANKS][LINKS];
 };
 
 struct who {
@@ -51,7 +51,7 @@ static struct world *world_create(int n, const struct algo *algo, size_t count)
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->n = n;
-    assert_int_equal(segment_create(n, SCHED_MAX_CHANNELS, 2, &w->segment), 0);
+    assert_int_equal(segment_create(n, LINKS, 2, &w->segment), 0);
     assert_int_equal(combine_init(&w->combine, trncclInt32, trncclSum, NULL, n), 0);
     struct sched_args args = {.coll = algo->coll, .nranks = n};
     assert_int_equal(algo_build_all(algo, &args, w->scheds), 0);

@@ -308,7 +308,7 @@ static void build_calls_out_of_order_are_refused(void **state)
     refused(b, trncclInvalidArgument, "0 credits");
     b = builder(SCHED_ALL_REDUCE, 4, false);
     build_step(b, SCHED_MAX_CHANNELS);
-    refused(b, trncclInvalidArgument, "channel 8; expected 0 to 7");
+    refused(b, trncclInvalidArgument, "channel 128; expected 0 to 127");
     b = builder(SCHED_ALL_REDUCE, 4, false);
     build_step(b, 0);
     build_local_in(b, SCHED_PEER, 0);

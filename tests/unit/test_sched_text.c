@@ -48,6 +48,7 @@ static void assert_same(const struct sched *a, const struct sched *b)
     assert_int_equal(a->credits, b->credits);
     assert_int_equal(a->max_run, b->max_run);
     assert_int_equal(a->copies, b->copies);
+    assert_int_equal(a->any_order, b->any_order);
     assert_int_equal(a->v_safe, b->v_safe);
     assert_int_equal(a->nchannels, b->nchannels);
     assert_int_equal(a->nrefs, b->nrefs);
@@ -66,6 +67,8 @@ static void assert_same(const struct sched *a, const struct sched *b)
         assert_int_equal(p->nin, q->nin);
         assert_int_equal(p->nout, q->nout);
         assert_int_equal(p->flags, q->flags);
+        assert_int_equal(p->in_link, q->in_link);
+        assert_int_equal(p->out_link, q->out_link);
         assert_int_equal(p->span_space, q->span_space);
         assert_int_equal(p->span_chunk, q->span_chunk);
         assert_int_equal(p->span_n, q->span_n);
@@ -167,6 +170,41 @@ static void text_of_random_schedules_parses_back(void **state)
     }
 }
 
+/* What no algorithm uses: links of their own, waits, staged sends, any order. */
+static void text_of_imported_features_parses_back(void **state)
+{
+    (void)state;
+    struct sched *ranks[2];
+    for (int32_t r = 0; r < 2; r++) {
+        struct sched_args args = {.coll = SCHED_ALL_REDUCE, .nranks = 2, .rank = r};
+        struct build *b;
+        assert_int_equal(build_create(&args, "features", &b), trncclSuccess);
+        build_any_order(b);
+        struct build_mark sent = build_send(b, 1, SCHED_IN, 0, 1, 1 - r);
+        build_links(b, -1, 7);
+        build_staged(b);
+        build_wait(b, 0, sent, SCHED_OUT, 0, 1);
+        build_step(b, 0);
+        build_from(b, 1 - r);
+        build_local_in(b, SCHED_IN, 0);
+        build_local_out(b, SCHED_OUT, 0);
+        build_span(b, SCHED_OUT, 0, 1);
+        build_links(b, 7, -1);
+        build_final(b);
+        assert_int_equal(build_finish(b, &ranks[r]), trncclSuccess);
+        build_destroy(b);
+    }
+    char *text = text_of(ranks, 2, text_print);
+    assert_non_null(strstr(text, "any-order\n"));
+    assert_non_null(strstr(text, "0: wait len OUT[0] after 1:0\n"));
+    assert_non_null(strstr(text, "out peer 1 len IN[0] out-link 7 staged\n"));
+    assert_non_null(strstr(text, "len OUT[0] in-link 7 final\n"));
+    free(text);
+    assert_parses_back(ranks, 2);
+    assert_int_equal(sched_nlinks(ranks[0]), 8);
+    destroy(ranks, 2);
+}
+
 /* ---- By hand -------------------------------------------------------------------------
  */
 
@@ -240,7 +278,7 @@ static const struct edit edits[] = {
     {"in-place", "inplace", "line 4: \"inplace\"; expected in-place or out-of-place"},
     {"in-place", "in-place blocks 1 1", "line 4: blocks are stated of a permute only"},
     {"channel 0", "channel 1", "line 5: channel 1; expected channel 0"},
-    {"channel 0", "channel 8", "line 5: a channel is \"8\"; expected 0 to 7"},
+    {"channel 0", "channel 128", "line 5: a channel is \"128\"; expected 0 to 127"},
     {"channel 0", "channel 0 0", "line 5: \"0\"; expected the end of the line"},
     {"  channel 0\n", "\n", "line 6: a step before any channel of rank 0"},
     {"    1: in peer 1, IN[0]", "    2: in peer 1, IN[0]",
@@ -465,6 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_of_every_algorithm_parses_back_and_draws),
         cmocka_unit_test(text_of_random_schedules_parses_back),
+        cmocka_unit_test(text_of_imported_features_parses_back),
         cmocka_unit_test(text_parse_by_hand_is_read),
         cmocka_unit_test(text_parse_malformed_is_refused_with_line_and_reason),
         cmocka_unit_test(text_parse_circle_of_after_is_refused),

@@ -44,6 +44,65 @@ static void run_exchange_in_place_deadlocks(void **state)
                 "to be consumed by rank 0");
 }
 
+/* What is copied out need not be waited for. */
+static void run_exchange_in_place_staged_accepted(void **state)
+{
+    (void)state;
+    struct hand h;
+    exchange(&h);
+    h.inplace[0] = h.inplace[1] = true;
+    for (int r = 0; r < 2; r++)
+        h.steps[r][0].step.flags |= SCHED_STAGED;
+    hand_accept(&h);
+}
+
+/* A channel sends and another receives, over a link that is numbered like neither. */
+static void run_links_are_apart_from_channels(void **state)
+{
+    (void)state;
+    struct hand h;
+    hand_init(&h, SCHED_ALL_GATHER, 2, 0);
+    hand_step_all(&h, 0, "i0 > o^ p+ K5");
+    hand_step_all(&h, 1, "p+ > o+ L5");
+    hand_accept(&h);
+    hand_init(&h, SCHED_ALL_GATHER, 2, 0);
+    hand_step_all(&h, 0, "i0 > o^ p+ K5");
+    hand_step_all(&h, 1, "p+ > o+ L4");
+    hand_refuse(&h, "rank 0 sends 1 messages to rank 1 on link 5, which receives 0");
+}
+
+static void run_link_of_two_channels_refused(void **state)
+{
+    (void)state;
+    struct hand h;
+    hand_init(&h, SCHED_ALL_GATHER, 2, 0);
+    hand_step_all(&h, 0, "i0 > o^ p+");
+    hand_step_all(&h, 1, "i0 > p+ K0");
+    hand_step_all(&h, 2, "p+ > o+ L0");
+    hand_refuse(&h, "it sends to rank 1 over link 0, as channel 0 does");
+}
+
+/* The wait is what orders the read after the write: without it the proof fails. */
+static void run_wait_orders(void **state)
+{
+    (void)state;
+    for (int waits = 0; waits < 2; waits++) {
+        struct hand h;
+        hand_init(&h, SCHED_ALL_GATHER, 2, 0);
+        h.tmp_chunks = 1;
+        hand_step_all(&h, 0, "i0 > t0");
+        hand_step_all(&h, 2, "i0 > p+");
+        hand_step_all(&h, 2, "p+ > o+");
+        if (waits)
+            hand_step_all(&h, 1, "> a0.0");
+        hand_step_all(&h, 1, "t0 > o^");
+        if (waits)
+            hand_accept(&h);
+        else
+            hand_refuse(&h, "nothing orders the two");
+    }
+}
+
 static void run_exchange_through_tmp_accepted(void **state)
 {
     (void)state;
@@ -154,6 +213,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_exchange_accepted),
         cmocka_unit_test(run_exchange_in_place_deadlocks),
+        cmocka_unit_test(run_exchange_in_place_staged_accepted),
+        cmocka_unit_test(run_links_are_apart_from_channels),
+        cmocka_unit_test(run_link_of_two_channels_refused),
+        cmocka_unit_test(run_wait_orders),
         cmocka_unit_test(run_exchange_through_tmp_accepted),
         cmocka_unit_test(run_both_receive_first_deadlocks),
         cmocka_unit_test(run_after_in_a_circle_deadlocks),

@@ -88,12 +88,12 @@ static void structure_spans_refused(void **state)
 static void structure_numbers_of_messages_refused(void **state)
 {
     (void)state;
-    refuse_step("i0 > o0 *2", "rank 0 sends 0 messages to rank 1 on channel 0, which "
+    refuse_step("i0 > o0 *2", "rank 0 sends 0 messages to rank 1 on link 0, which "
                               "receives 1");
     struct hand h;
     gather(&h);
     hand_step(&h, 1, 0, "o0 > p0");
-    hand_refuse(&h, "rank 1 sends 2 messages to rank 0 on channel 0, which receives 1");
+    hand_refuse(&h, "rank 1 sends 2 messages to rank 0 on link 0, which receives 1");
 }
 
 static void structure_message_on_another_channel_refused(void **state)
@@ -102,7 +102,7 @@ static void structure_message_on_another_channel_refused(void **state)
     struct hand h;
     gather(&h);
     h.steps[0][0].channel = 1;
-    hand_refuse(&h, "rank 0 sends 1 messages to rank 1 on channel 1, which receives 0");
+    hand_refuse(&h, "rank 0 sends 1 messages to rank 1 on link 1, which receives 0");
 }
 
 static void structure_marks_refused(void **state)
@@ -224,7 +224,7 @@ static void structure_shapes_refused(void **state)
         {edit_nsub, "rank 1 cuts blocks into 1 chunks, rank 0 into 2"},
         {edit_tmp_chunks, "2147483647 in TMP, a proof takes up to"},
         {edit_tmp_like, "rank 1 shapes TMP like space 3"},
-        {edit_channels, "rank 1 has 9 channels"},
+        {edit_channels, "rank 1 has 129 channels"},
         {edit_channel_range, "rank 1 channel 0 has steps [0, 0 + 3)"},
         {edit_steps_left, "rank 1 has 2 steps but its channels hold 1"},
         {edit_one_max_run,

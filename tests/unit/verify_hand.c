@@ -60,6 +60,12 @@ static void parse_word(struct hand_step *s, const char *w, bool *outputs, bool *
         p->after_step = step;
     } else if (w[0] == 'd') {
         p->drain = atoi(w + 1);
+    } else if (w[0] == 'L') {
+        p->in_link = (uint8_t)(atoi(w + 1) + 1);
+    } else if (w[0] == 'K') {
+        p->out_link = (uint8_t)(atoi(w + 1) + 1);
+    } else if (w[0] == 'S') {
+        p->flags |= SCHED_STAGED;
     } else if (w[0] == 'D') {
         p->after_drain = true;
     } else {

@@ -28,7 +28,9 @@ void hand_init(struct hand *h, enum sched_coll coll, int nranks, int root);
  *   @o2           the span; else the first local operand, else OUT[0]
  *   F E           SCHED_FINAL, SCHED_POST_EARLY
  *   a1.3          after step 3 of channel 1
- *   d2 D          drain 2, after_drain */
+ *   d2 D          drain 2, after_drain
+ *   L2 K3 S       receives over link 2, sends over link 3, SCHED_STAGED
+ * ">" alone, with a mark `a`, only waits. */
 void hand_step(struct hand *h, int rank, int channel, const char *text);
 /* The same step on every rank; in words, ^ stands for the rank, + and - for the next and
  * the previous one, e.g. "p- i^ > p+". */
