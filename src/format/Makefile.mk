@@ -14,6 +14,8 @@ libtrnccl_core_la_SOURCES += \
 	src/format/msccl_ops.h \
 	src/format/msccl_place.c \
 	src/format/msccl_place.h \
+	src/format/msccl_race.c \
+	src/format/msccl_race.h \
 	src/format/msccl_xml_in.c \
 	src/format/msccl_xml_in.h \
 	src/format/msccl_xml_out.c \

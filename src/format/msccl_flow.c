@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "format/msccl_place.h"
+#include "format/msccl_race.h"
 
 /* A thread block while it runs. */
 struct thread {
@@ -17,6 +18,8 @@ struct flow {
     const struct msccl_flow_args *args;
     struct msccl_place *places; /* [nranks] */
     struct thread *threads;     /* [ntbs] */
+    struct msccl_race race;     /* in use if args->check_races */
+    int64_t *slot0;             /* [nranks] first slot of each */
     int32_t *sends;             /* [nsteps] step indices, by tb */
     int64_t *carried_at;        /* [nsteps] first cell of the message it sends */
     struct msccl_cell *carried; /* of all messages */
@@ -46,9 +49,13 @@ refuse(const struct flow *f, int32_t tb, const struct msccl_step *step,
 
 static trncclResult_t place_ranks(struct flow *f)
 {
-    for (int32_t r = 0; r < f->m->nranks; r++)
+    int64_t nslots = 0;
+    for (int32_t r = 0; r < f->m->nranks; r++) {
         TRY(msccl_place_init(&f->places[r], f->m, r, f->args->alias[r]));
-    return trncclSuccess;
+        f->slot0[r] = nslots;
+        nslots += f->places[r].nslots;
+    }
+    return f->args->check_races ? msccl_race_init(&f->race, f->m, nslots) : trncclSuccess;
 }
 
 /* Lists what each thread sends and counts the cells of all messages. */
@@ -79,10 +86,11 @@ static trncclResult_t flow_init(struct flow *f)
 {
     size_t nsteps = (size_t)f->m->nsteps + 1;
     f->places = calloc((size_t)f->m->nranks, sizeof *f->places);
+    f->slot0 = calloc((size_t)f->m->nranks, sizeof *f->slot0);
     f->threads = calloc((size_t)f->m->ntbs + 1, sizeof *f->threads);
     f->sends = malloc(nsteps * sizeof *f->sends);
     f->carried_at = malloc(nsteps * sizeof *f->carried_at);
-    if (!f->places || !f->threads || !f->sends || !f->carried_at)
+    if (!f->places || !f->slot0 || !f->threads || !f->sends || !f->carried_at)
         return error_set(trncclSystemError, "no memory for %d steps", f->m->nsteps);
     int64_t ncells = list_sends(f);
     if (ncells > MSCCL_MAX_CELLS)
@@ -106,7 +114,9 @@ static void flow_fini(struct flow *f)
 {
     for (int32_t r = 0; f->places && r < f->m->nranks; r++)
         msccl_place_fini(&f->places[r]);
+    msccl_race_fini(&f->race);
     free(f->places);
+    free(f->slot0);
     free(f->threads);
     free(f->sends);
     free(f->carried_at);
@@ -154,6 +164,37 @@ static trncclResult_t combine(struct flow *f, int32_t tb, const struct msccl_ste
     all->count += by->count;
     all->final |= by->final;
     all->lowest = by->lowest < all->lowest ? by->lowest : all->lowest;
+    return trncclSuccess;
+}
+
+/* Two accesses of a chunk must be ordered if one of them is a write. */
+static trncclResult_t check_access(struct flow *f, int32_t tb, int32_t index, bool writes,
+                                   int buffer, int32_t off)
+{
+    int32_t gpu = f->threads[tb].gpu, other;
+    int64_t slot = f->slot0[gpu] + msccl_place_slot(&f->places[gpu], buffer, off);
+    TRY((writes ? msccl_race_write : msccl_race_read)(&f->race, index, slot, &other));
+    if (other < 0)
+        return trncclSuccess;
+    const struct msccl_step *o = &f->m->steps[other];
+    return refuse(f, tb, &f->m->steps[index],
+                  "%s %c[%d], and nothing orders that with step %d of tb %d (line %d)",
+                  writes ? "writes" : "reads", "ios"[buffer], off, o -> s,
+                  f -> m -> tbs[f->race.tb[other]].id, o->line);
+}
+
+static trncclResult_t check_accesses(struct flow *f, int32_t tb, int32_t index,
+                                     int32_t sent)
+{
+    const struct msccl_step *step = &f->m->steps[index];
+    const struct msccl_traits *t = &msccl_traits[step->type];
+    msccl_race_enter(&f->race, index, sent);
+    for (int32_t k = 0; k < step->cnt && t->reads; k++)
+        TRY(check_access(f, tb, index, false, step->src_buf, step->src_off + k));
+    for (int32_t k = 0; k < step->cnt && step->type == MSCCL_REDUCE; k++)
+        TRY(check_access(f, tb, index, false, step->dst_buf, step->dst_off + k));
+    for (int32_t k = 0; k < step->cnt && t->writes; k++)
+        TRY(check_access(f, tb, index, true, step->dst_buf, step->dst_off + k));
     return trncclSuccess;
 }
 
@@ -226,6 +267,12 @@ static trncclResult_t run_step(struct flow *f, int32_t tb)
                       "receives %d chunks, but message %d from gpu %d has %d (line %d)",
                       step->cnt, t->nreceived, f->m->tbs[tb].recv,
                       f->m->steps[op.sent].cnt, f->m->steps[op.sent].line);
+    if (f->args->check_races)
+        TRY(check_accesses(f, tb, index, op.sent));
+    const struct msccl_place *place = &f->places[t->gpu];
+    op.same_place = type->reads && type->writes &&
+                    msccl_place_slot(place, step->src_buf, step->src_off) ==
+                        msccl_place_slot(place, step->dst_buf, step->dst_off);
     if (step->type != MSCCL_NOP) {
         for (int32_t k = 0; k < step->cnt; k++)
             TRY(compute(f, tb, step, op.sent, k, &op));

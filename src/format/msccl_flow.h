@@ -10,7 +10,8 @@
  * another.
  *
  * It refuses what it cannot follow: steps that wait for each other, messages of different
- * size, reading what nobody has written. All else is verify's to judge. */
+ * size, reading what nobody has written; and accesses that nothing orders. All else is
+ * verify's to judge. */
 #ifndef TRNCCL_FORMAT_MSCCL_FLOW_H
 #define TRNCCL_FORMAT_MSCCL_FLOW_H
 
@@ -34,6 +35,7 @@ struct msccl_op {
     const struct sched_ref *src, *dst; /* what it reads of each, where it does */
     const struct sched_ref *to;        /* where it writes, if it does */
     const bool *final;  /* the result is the complete one, for the first time */
+    bool same_place;    /* src and where it writes are one place of the file's */
     bool message_first; /* combine the message, or dst, before src */
 };
 
@@ -42,6 +44,7 @@ struct msccl_flow_args {
     const struct msccl_links *links;
     /* Per rank: whether the file's input and output are one memory, as in place. */
     const bool *alias;
+    bool check_races;
     trncclResult_t (*visit)(void *context, const struct msccl_op *op);
     void *context;
 };

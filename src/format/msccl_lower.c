@@ -57,16 +57,18 @@ static bool is_run(const struct sched_ref *refs, int32_t n)
     return true;
 }
 
-/* Whether what is written overlaps what is read at another place of the run. */
-static bool runs_collide(const struct sched_ref *a, const struct sched_ref *b, int32_t n)
+/* Whether what is written may overlap what is read at another place of the run. */
+static bool runs_collide(const struct lower *l, const struct msccl_op *op)
 {
-    /* IN and OUT may be one memory: be careful with them. */
-    bool apart = (a->space == SCHED_TMP) != (b->space == SCHED_TMP);
-    bool same = a->space == b->space && a->index == b->index;
-    return !apart && !same && (a->space != b->space || abs(a->index - b->index) < n);
+    struct sched_ref a = op->src[0], b = op->to[0];
+    if (op->same_place)
+        return false;
+    if (a.space == b.space)
+        return abs(a.index - b.index) < op->step->cnt;
+    return a.space != SCHED_TMP && b.space != SCHED_TMP && l->alias[op->gpu];
 }
 
-static bool must_cut(const struct msccl_op *op)
+static bool must_cut(const struct lower *l, const struct msccl_op *op)
 {
     const struct msccl_traits *t = &msccl_traits[op->step->type];
     int32_t n = op->step->cnt;
@@ -76,7 +78,7 @@ static bool must_cut(const struct msccl_op *op)
             return true;
     return (t->reads && !is_run(op->src, n)) || (t->writes && !is_run(op->to, n)) ||
            (reduces && !is_run(op->dst, n)) ||
-           (t->reads && t->writes && runs_collide(op->src, op->to, n));
+           (t->reads && t->writes && runs_collide(l, op));
 }
 
 static trncclResult_t visit_cut(void *context, const struct msccl_op *op)
@@ -86,7 +88,7 @@ static trncclResult_t visit_cut(void *context, const struct msccl_op *op)
         return trncclSuccess;
     if (op->sent >= 0)
         group_join(l, op->sent, op->index);
-    if (op->step->cnt > 1 && must_cut(op))
+    if (op->step->cnt > 1 && must_cut(l, op))
         l->cut[group_of(l, op->index)] = true;
     return trncclSuccess;
 }
@@ -102,12 +104,16 @@ static void set_alias(struct lower *l, bool inplace)
                           : inplace;
 }
 
-static trncclResult_t pass(struct lower *l, bool inplace,
+static trncclResult_t pass(struct lower *l, bool inplace, bool check,
                            trncclResult_t (*visit)(void *, const struct msccl_op *))
 {
     set_alias(l, inplace);
-    struct msccl_flow_args flow = {
-        .m = l->m, .links = &l->links, .alias = l->alias, .visit = visit, .context = l};
+    struct msccl_flow_args flow = {.m = l->m,
+                                   .links = &l->links,
+                                   .alias = l->alias,
+                                   .check_races = check,
+                                   .visit = visit,
+                                   .context = l};
     return msccl_flow_run(&flow, l->tmp);
 }
 
@@ -250,11 +256,11 @@ static trncclResult_t lower_all(struct lower *l, struct sched **ranks)
     number_channels(l);
     bool other = !l->args->inplace;
     if (msccl_serves(l->m, other))
-        TRY(pass(l, other, visit_cut));
-    TRY(pass(l, l->args->inplace, visit_cut)); /* last: it leaves its TMP */
+        TRY(pass(l, other, false, visit_cut));
+    TRY(pass(l, l->args->inplace, true, visit_cut)); /* last: it leaves its TMP */
     find_run(l);
     TRY(create_builds(l));
-    TRY(pass(l, l->args->inplace, visit_describe));
+    TRY(pass(l, l->args->inplace, false, visit_describe));
     for (int32_t r = 0; r < l->m->nranks; r++)
         TRY(build_finish(l->builds[r], &ranks[r]));
     return trncclSuccess;

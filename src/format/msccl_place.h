@@ -31,6 +31,11 @@ void msccl_place_fini(struct msccl_place *p);
 /* What the buffer's chunk holds and where that lies. */
 const struct msccl_cell *msccl_place_cell(const struct msccl_place *p, int buffer,
                                           int32_t off);
+static inline int32_t msccl_place_slot(const struct msccl_place *p, int buffer,
+                                       int32_t off)
+{
+    return p->base[buffer] + off;
+}
 /* Writes cell's value there; sets cell->at to the place chosen. */
 trncclResult_t msccl_place_write(struct msccl_place *p, int buffer, int32_t off,
                                  struct msccl_cell *cell);
