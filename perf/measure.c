@@ -469,6 +469,33 @@ static long long check_once(struct worker *w, const struct measure_case *m,
     return nwrong;
 }
 
+/* Whether an imported schedule serves this half: the library refuses before it begins, on
+ * every rank alike. */
+static bool is_served(struct worker *w, char *why)
+{
+    const struct options *o = w->session->o;
+    if (!o->schedule)
+        return true;
+    trncclResult_t worst = trncclGroupStart();
+    for (int i = 0; i < o->nper_thread && worst == trncclSuccess; i++)
+        worst = o->op->run(&w->calls[i]);
+    trncclResult_t ended = trncclGroupEnd();
+    if (worst == trncclSuccess)
+        worst = ended;
+    if (worst == trncclInvalidUsage) {
+        snprintf(why, 256, "%s", trncclGetLastError(w->ranks[0].comm));
+        return false;
+    }
+    call_failed(w, 0, worst);
+    wait_streams(w);
+    const char *ran = "";
+    call_failed(w, 0, trncclCommGetAlgorithm(w->ranks[0].comm, &ran));
+    if (!*ran || strncmp(ran, "msccl-", 6) == 0) /* nothing runs without elements */
+        return true;
+    snprintf(why, 256, "%s is not for %s", o->schedule, o->op->name);
+    return false;
+}
+
 void worker_measure(struct worker *w, const struct measure_case *m,
                     struct report_half *half, char *first_wrong)
 {
@@ -477,6 +504,10 @@ void worker_measure(struct worker *w, const struct measure_case *m,
     first_wrong[0] = '\0';
     place_ranks(w, m);
     struct slots slots = slots_of(w, m);
+    prepare(w, m, &slots, 0);
+    half->present = is_served(w, first_wrong);
+    if (!half->present)
+        return;
     prepare(w, m, &slots, 0);
     time_half(w, m, &slots, half);
 

@@ -36,7 +36,9 @@ void worker_fini(struct worker *w);
 /* Before the first case of a type and reduction, and after the last. Collective. */
 void worker_begin(struct worker *w, int type, int redop);
 void worker_end(struct worker *w, int redop);
-/* Measures and checks; all threads get the same values, times excepted. The arrays of
+/* Measures and checks; all threads get the same values, times excepted. With --schedule a
+ * half that the schedule does not serve is left out (not half->present), and first_wrong
+ * says why. The arrays of
  * `half` are the worker's until the next call. `first_wrong` (at least 256 bytes) gets a
  * sentence about the first wrong element, or "". */
 void worker_measure(struct worker *w, const struct measure_case *m,

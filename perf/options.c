@@ -12,6 +12,7 @@
 
 enum {
     KEY_ALGO = 0x100,
+    KEY_SCHEDULE,
     KEY_TRANSPORT,
     KEY_JSON,
     KEY_CSV,
@@ -52,6 +53,9 @@ static const struct argp_option option_table[] = {
      "float (default), half, double, bfloat16, f8e4m3, f8e5m2, [u]int8/16/32/64, all", 3},
     {"root", 'r', "RANK", 0, "root (default 0), or all", 3},
     {"algo", KEY_ALGO, "NAME", 0, "force an algorithm", 3},
+    {"schedule", KEY_SCHEDULE, "FILE", 0,
+     "run an imported schedule (MSCCL's XML); a column that it does not serve says so",
+     3},
     {"transport", KEY_TRANSPORT, "NAME", 0, "force a transport", 3},
     {"local_register", 'R', "0|1|2", 0,
      "buffers: 0 plain memory (default), 1 allocated by the library and registered, "
@@ -380,6 +384,9 @@ static bool parse_texts(int key, char *arg, struct argp_state *state, struct opt
     switch (key) {
     case KEY_ALGO:
         o->algo = arg;
+        return true;
+    case KEY_SCHEDULE:
+        o->schedule = arg;
         return true;
     case KEY_TRANSPORT:
         o->transport = arg;

@@ -39,6 +39,7 @@ struct options {
     int per_iter_skip;
     const char *algo, *transport;
     char algo_setting[160]; /* --algo for this collective, as the library takes it */
+    const char *schedule;   /* a file of another tool, or NULL */
     const char *json_path, *csv_path;
     enum options_format format;
     int nstats;

@@ -31,6 +31,7 @@ struct sweep {
     struct speaker *speaker; /* NULL on threads that do not print */
     size_t *counts[2];       /* [nranks * nranks]: of this row and of the last one */
     struct tally tally;
+    bool unserved[2]; /* halves that the schedule does not serve have been told */
 };
 
 /* ---- Speaking -----------------------------------------------------------------------
@@ -146,6 +147,17 @@ static void check_algorithm(const struct sweep *s)
                    forced, used);
 }
 
+/* Says once why a column stays empty. */
+static void tell_unserved(struct sweep *s, bool in_place, const char *why)
+{
+    if (!s->speaker || s->unserved[in_place])
+        return;
+    s->unserved[in_place] = true;
+    progress_clear(s->speaker);
+    fprintf(stderr, PERF_NAME ": %s: not measured: %s\n",
+            in_place ? "in place" : "out of place", why);
+}
+
 static void run_row(struct sweep *s, struct measure_case *m)
 {
     const struct options *o = s->w.session->o;
@@ -166,6 +178,10 @@ static void run_row(struct sweep *s, struct measure_case *m)
             continue;
         progress(s->speaker, &row, m->in_place ? "in place" : "out of place");
         worker_measure(&s->w, m, half, wrong);
+        if (!half->present) {
+            tell_unserved(s, m->in_place, wrong);
+            continue;
+        }
         s->tally.nbad += half->nwrong > 0;
         s->tally.nhalves++;
         s->tally.bus_gbps += half->bus_gbps;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "format/msccl_lower.h"
 #include "group.h"
 #include "transports/cma.h"
 #include "util/clock.h"
@@ -44,6 +45,7 @@ void comm_free(struct trncclComm *c)
     }
     call_cache_destroy(c->cache);
     plan_destroy(c->plan);
+    imported_close(c->imported);
     for (int i = 0; c->transports && transport_list[i]; i++)
         if (c->transports[i])
             transport_list[i]->close(c->transports[i]);
@@ -144,7 +146,7 @@ static uint32_t note_setting(const char *value, char *text, size_t nbytes)
     return digest;
 }
 
-static trncclResult_t say_hello(const struct comm_args *args, int nlinks,
+static trncclResult_t say_hello(const struct trncclComm *c, const struct comm_args *args,
                                 struct links **links, struct host_hello *hello)
 {
     memset(hello, 0, sizeof *hello);
@@ -152,13 +154,14 @@ static trncclResult_t say_hello(const struct comm_args *args, int nlinks,
     hello->nranks = args->nranks;
     hello->rank = args->rank;
     hello->ncores = cores_of_process();
-    hello->nchannels = nlinks + 1;
+    hello->nchannels = c->nlinks + 1;
     hello->nslots = 1 << (31 - __builtin_clz((unsigned)settings_int(SETTINGS_SLOTS)));
     hello->slice_nbytes = (uint64_t)settings_int(SETTINGS_SLICE_BYTES);
     hello->lend_nbytes = (uint64_t)settings_int(SETTINGS_LEND_BYTES);
     hello->algo_digest = note_setting(args->algo, hello->algo, sizeof hello->algo);
     hello->transport_digest =
         note_setting(args->transport, hello->transport, sizeof hello->transport);
+    hello->schedule_digest = c->imported ? c->imported->digest : 0;
     return links_listen(links, &hello->address);
 }
 
@@ -190,6 +193,12 @@ static trncclResult_t compare_settings(const struct host_hello *a,
     if (a->transport_digest != b->transport_digest)
         apart(what, sizeof what, "TRNCCL_TRANSPORT or the config's transport",
               a->transport, b->transport);
+    if (a->schedule_digest != b->schedule_digest) {
+        char as[24], bs[24];
+        snprintf(as, sizeof as, "digest %08x", (unsigned)a->schedule_digest);
+        snprintf(bs, sizeof bs, "digest %08x", (unsigned)b->schedule_digest);
+        apart(what, sizeof what, "TRNCCL_SCHEDULE and what its file holds", as, bs);
+    }
     numbers_apart(what, sizeof what, "TRNCCL_SLICE_BYTES", a->slice_nbytes,
                   b->slice_nbytes);
     numbers_apart(what, sizeof what, "TRNCCL_SLOTS", (uint64_t)a->nslots,
@@ -316,8 +325,11 @@ static trncclResult_t comm_assemble(struct trncclComm *c, const struct comm_args
                           .rank = c->rank,
                           .ncores = ncores,
                           .algo = args->algo,
+                          .imported = c->imported,
                           .prove = settings_int(SETTINGS_CHECK_PLANS)};
     TRY(plan_create(&p, &c->plan));
+    if (c->rank == 0)
+        TRY(plan_prove_imported(c->plan, all[0].nslots));
     TRY(call_cache_create(&c->cache));
     return open_transports(c, all, args->transport);
 }
@@ -350,6 +362,7 @@ static void settle_copies(struct trncclComm *c)
 struct verdict {
     int32_t result;
     int32_t reads_all;
+    struct imported_mode modes[2]; /* of the imported schedule, rank 0's */
     char text[300];
 };
 
@@ -377,6 +390,8 @@ static trncclResult_t agree(struct trncclComm *c, const struct host_hello *hello
         error_cut(mine.text, sizeof mine.text, text);
     else
         mine.reads_all = reads_all(c, hellos);
+    if (c->imported)
+        memcpy(mine.modes, c->imported->mode, sizeof mine.modes);
     struct verdict *all = calloc((size_t)c->nranks, sizeof *all);
     if (!all)
         return error_set(trncclSystemError, "out of memory for %d ranks' answers",
@@ -391,6 +406,8 @@ static trncclResult_t agree(struct trncclComm *c, const struct host_hello *hello
         result = error_set(trncclRemoteError,
                            "rank %d could not create the communicator: %.299s", worst,
                            all[worst].text);
+    if (c->imported && result == trncclSuccess)
+        memcpy(c->imported->mode, all[0].modes, sizeof all[0].modes);
     c->plain_readable = result == trncclSuccess;
     for (int r = 0; r < c->nranks; r++)
         c->plain_readable &= all[r].reads_all != 0;
@@ -411,8 +428,7 @@ static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *ar
     struct links *links = NULL;
     if (!all)
         return error_set(trncclSystemError, "out of memory for %d ranks", c->nranks);
-    c->nlinks = COMM_LINKS;
-    trncclResult_t result = say_hello(args, c->nlinks, &links, &mine);
+    trncclResult_t result = say_hello(c, args, &links, &mine);
     if (result == trncclSuccess)
         result = boot_allgather(boot, &mine, all, sizeof mine);
     /* Every rank gives its names to the others before it finds that one is wrong, so
@@ -437,9 +453,23 @@ static trncclResult_t comm_join(struct trncclComm *c, const struct comm_args *ar
     return result;
 }
 
+/* The schedule of TRNCCL_SCHEDULE, and the links it needs. */
+static trncclResult_t open_imported(struct trncclComm *c)
+{
+    const char *path = settings_string(SETTINGS_SCHEDULE);
+    c->nlinks = COMM_LINKS;
+    if (!path)
+        return trncclSuccess;
+    TRY(imported_open(path, &c->imported));
+    if (c->imported->nlinks > c->nlinks)
+        c->nlinks = c->imported->nlinks;
+    return trncclSuccess;
+}
+
 trncclResult_t comm_connect(struct trncclComm *c, const struct comm_args *args)
 {
     log_rank_set(c->rank);
+    TRY(open_imported(c));
     uint64_t start = clock_now_ns(), deadline = clock_deadline_ns(args->init_timeout_ms);
     struct boot_args b = {.nranks = args->nranks,
                           .rank = args->rank,
@@ -517,5 +547,10 @@ trncclResult_t comm_allgather(struct trncclComm *c, enum comm_exchange exchange,
                         .count = nbytes,
                         .type = trncclUint8,
                         .op = COMBINE_COPY};
+    /* An imported schedule may serve calls in place only. */
+    if (c->imported && !msccl_serves(c->imported->file, false)) {
+        memcpy((char *)all + (size_t)c->rank * nbytes, mine, nbytes);
+        call.send = (char *)all + (size_t)c->rank * nbytes;
+    }
     return group_submit(&call, NULL);
 }

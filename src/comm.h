@@ -59,10 +59,11 @@ struct trncclComm {
     size_t copy_nbytes;  /* slice_nbytes for schedules that only copy */
     bool plain_readable; /* every process may read every other's memory */
 
-    struct plan *plan;        /* owned */
-    struct call_cache *cache; /* owned: calls bound before */
-    struct exec_run run;      /* the collective in progress */
-    char *scratch;            /* TMP, owned */
+    struct imported *imported; /* owned, of TRNCCL_SCHEDULE; or NULL */
+    struct plan *plan;         /* owned */
+    struct call_cache *cache;  /* owned: calls bound before */
+    struct exec_run run;       /* the collective in progress */
+    char *scratch;             /* TMP, owned */
     size_t scratch_nbytes;
     uint64_t seq;     /* collectives started */
     uint64_t history; /* hash of them all */

@@ -24,6 +24,7 @@ struct host_hello {
     int32_t pid, ncores, nchannels, nslots;
     uint32_t algo_digest, transport_digest; /* of what is forced; all ranks must agree */
     char algo[64], transport[64];           /* the same for messages, perhaps cut */
+    uint32_t schedule_digest;               /* of the imported schedule, 0: none */
     uint64_t slice_nbytes, lend_nbytes;
     uint64_t identity; /* where `process` lies, for others to read; 0: they must not */
     char hostname[64];

@@ -78,7 +78,9 @@ struct msccl_gpu {
 };
 
 struct msccl {
-    char name[MSCCL_NAME_BYTES]; /* letters, digits, '_' and '-' */
+    /* "msccl-" and the file's, of letters, digits, '_' and '-'. The beginning tells users
+     * that no algorithm of this library has run. */
+    char name[MSCCL_NAME_BYTES];
     enum sched_coll coll;
     int32_t nranks, root, nchunks;
     int32_t nsub;                   /* chunks per block */

@@ -149,11 +149,13 @@ static bool coll_parse(const char *text, enum sched_coll *coll)
     return false;
 }
 
-static void name_clean(char *name)
+static void set_name(struct msccl *m, const char *name)
 {
-    if (!name[0])
-        snprintf(name, MSCCL_NAME_BYTES, "msccl");
-    for (char *c = name; *c; c++)
+    static const char prefix[] = "msccl-";
+    bool has = strncmp(name, prefix, sizeof prefix - 1) == 0;
+    snprintf(m->name, sizeof m->name, "%s%.*s", has ? "" : prefix,
+             (int)(MSCCL_NAME_BYTES - sizeof prefix), name[0] ? name : "unnamed");
+    for (char *c = m->name; *c; c++)
         if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-')
             *c = '_';
 }
@@ -192,11 +194,11 @@ static trncclResult_t set_shape(const struct parser *p)
 
 static trncclResult_t read_algo(struct parser *p)
 {
-    char coll[MSCCL_NAME_BYTES] = "";
+    char coll[MSCCL_NAME_BYTES] = "", name[MSCCL_NAME_BYTES] = "";
     struct msccl *m = p->m;
     enum { NAME, COLL, NGPUS, NCHUNKS, NCHANNELS, ROOT, INPLACE, OUTOFPLACE, MIN, MAX };
     struct attribute a[] = {
-        [NAME] = {"name", .word = m->name},
+        [NAME] = {"name", .word = name},
         [COLL] = {"coll", .word = coll, .needed = true},
         [NGPUS] = {"ngpus", 1, MSCCL_MAX_RANKS, true},
         [NCHUNKS] = {"nchunksperloop", 1, MSCCL_MAX_CHUNKS, true},
@@ -209,7 +211,7 @@ static trncclResult_t read_algo(struct parser *p)
         {0},
     };
     TRY(attributes_read(p, "algo", a));
-    name_clean(m->name);
+    set_name(m, name);
     if (!coll_parse(coll, &m->coll))
         return bad(p,
                    "<algo coll=\"%s\">; expected allreduce, allgather, reduce_scatter, "

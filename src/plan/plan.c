@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/msccl_lower.h"
 #include "plan/choose.h"
 #include "util/log.h"
 #include "verify/verify.h"
 
 /* One schedule built before. */
 struct plan_entry {
-    const struct algo *algo;
+    const struct algo *algo; /* NULL: imported */
     int root;
     bool inplace;
     struct sched *sched; /* owned */
@@ -20,6 +21,7 @@ struct plan_entry {
 struct plan {
     int nranks, rank, ncores;
     bool prove;
+    struct imported *imported; /* borrowed, may be NULL */
     const struct algo *forced[SCHED_NCOLLS];
     bool warned[SCHED_NCOLLS]; /* that the forced one cannot serve v-forms */
     struct plan_entry *entries;
@@ -101,6 +103,58 @@ trncclResult_t plan_check_names(const char *algo)
     return parse_forced(&p, algo);
 }
 
+/* ---- an imported schedule ---- */
+
+static trncclResult_t imported_fits(const struct plan *p)
+{
+    const struct msccl *m = p->imported->file;
+    if (m->nranks == p->nranks)
+        return trncclSuccess;
+    return error_set(trncclInvalidArgument,
+                     "the imported schedule %s is for %d ranks; the communicator has %d",
+                     m->name, m->nranks, p->nranks);
+}
+
+trncclResult_t plan_prove_imported(struct plan *p, int max_credits)
+{
+    for (int place = 0; p->imported && place < 2; place++)
+        if (msccl_serves(p->imported->file, place))
+            TRY(imported_prove(p->imported, place, max_credits, NULL));
+    return trncclSuccess;
+}
+
+/* Whether the imported schedule is for this call's collective. */
+static bool is_imported(const struct plan *p, const struct plan_call *call)
+{
+    return p->imported && p->imported->file->coll == call->coll && !call->v;
+}
+
+static trncclResult_t build_imported(const struct plan *p, const struct plan_call *call,
+                                     struct sched **out)
+{
+    const struct msccl *m = p->imported->file;
+    if (call->root != m->root)
+        return error_set(trncclInvalidUsage,
+                         "the imported schedule %s serves root %d, not %d", m->name,
+                         m->root, call->root);
+    if (!msccl_serves(m, call->inplace))
+        return error_set(trncclInvalidUsage,
+                         "the imported schedule %s does not serve calls %s", m->name,
+                         call->inplace ? "in place" : "out of place");
+    struct sched **ranks = calloc((size_t)p->nranks, sizeof *ranks);
+    if (!ranks)
+        return error_set(trncclSystemError, "out of memory for a schedule");
+    trncclResult_t result = imported_build(p->imported, call->inplace, ranks);
+    for (int r = 0; result == trncclSuccess && r < p->nranks; r++) {
+        if (r == p->rank)
+            *out = ranks[r];
+        else
+            sched_destroy(ranks[r]);
+    }
+    free(ranks);
+    return result;
+}
+
 /* ---- the cache ---- */
 
 trncclResult_t plan_create(const struct plan_args *args, struct plan **out)
@@ -112,7 +166,10 @@ trncclResult_t plan_create(const struct plan_args *args, struct plan **out)
     p->rank = args->rank;
     p->ncores = args->ncores;
     p->prove = args->prove;
+    p->imported = args->imported;
     trncclResult_t result = parse_forced(p, args->algo);
+    if (result == trncclSuccess && p->imported)
+        result = imported_fits(p);
     if (result != trncclSuccess) {
         plan_destroy(p);
         return result;
@@ -203,8 +260,9 @@ static trncclResult_t plan_build(struct plan *p, const struct algo *algo,
 trncclResult_t plan_schedule(struct plan *p, const struct plan_call *call,
                              const struct sched **out)
 {
-    const struct algo *algo = plan_algo(p, call);
-    warn_unforced(p, call, algo);
+    const struct algo *algo = is_imported(p, call) ? NULL : plan_algo(p, call);
+    if (algo)
+        warn_unforced(p, call, algo);
     struct sched *sched = NULL;
     if (call->coll == SCHED_PERMUTE) {
         TRY(plan_build(p, algo, call, &sched));
@@ -219,7 +277,8 @@ trncclResult_t plan_schedule(struct plan *p, const struct plan_call *call,
     struct plan_entry *e = malloc(sizeof *e);
     if (!e)
         return error_set(trncclSystemError, "out of memory for a schedule");
-    trncclResult_t result = plan_build(p, algo, call, &sched);
+    trncclResult_t result =
+        algo ? plan_build(p, algo, call, &sched) : build_imported(p, call, &sched);
     if (result != trncclSuccess) {
         free(e);
         return result;

@@ -8,6 +8,7 @@
 #define TRNCCL_PLAN_PLAN_H
 
 #include "algo/algo.h"
+#include "plan/imported.h"
 
 struct plan;
 
@@ -16,7 +17,10 @@ struct plan_args {
     int ncores;       /* the least that any rank may use */
     const char *algo; /* forced: "ring" or "all_reduce=ring,broadcast=chain", or NULL; one
                          that cannot serve v-forms leaves them to the default */
-    bool prove;       /* prove each schedule before its first use */
+    /* Serves its collective instead of any algorithm; borrowed, may be NULL. Rank 0
+     * proves it; the others must take over its modes before the first call. */
+    struct imported *imported;
+    bool prove; /* prove each schedule before its first use */
 };
 
 /* trncclInvalidArgument if a forced name does not exist (the text lists the valid ones).
@@ -35,6 +39,10 @@ struct plan_call {
     const int32_t *pairs; /* PERMUTE; borrowed during the call; not cached */
     int32_t npairs;
 };
+
+/* Proves the imported schedule, if there is one, for all that it serves; at most
+ * max_credits messages in flight between two ranks. Errors as imported_prove. */
+trncclResult_t plan_prove_imported(struct plan *p, int max_credits);
 
 /* The schedule of this rank for a call; borrowed until plan_destroy, except for a
  * permute, which is the caller's to destroy. */

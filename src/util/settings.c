@@ -33,6 +33,10 @@ const struct settings_entry settings_table[SETTINGS_COUNT] = {
     [SETTINGS_ALGO] = {"TRNCCL_ALGO", SETTINGS_STRING, 0, 0, NULL,
                        "Forces an algorithm, for all collectives (\"ring\") or for some "
                        "(\"all_reduce=ring,broadcast=chain\")."},
+    [SETTINGS_SCHEDULE] = {"TRNCCL_SCHEDULE", SETTINGS_STRING, 0, 0, NULL,
+                           "File with a schedule in MSCCL's XML that serves its "
+                           "collective; it must be for as many ranks as the "
+                           "communicator has, and is proved when that is created."},
     [SETTINGS_TRANSPORT] = {"TRNCCL_TRANSPORT", SETTINGS_STRING, 0, 0, NULL,
                             "Transports to use, separated by commas; with a leading ^ "
                             "the transports not to use."},

@@ -24,6 +24,7 @@ enum settings_id {
     SETTINGS_TIMEOUT_MS,      /* int: deadline of a call */
     SETTINGS_INIT_TIMEOUT_MS, /* int: deadline of creation */
     SETTINGS_ALGO,            /* string: "ring" or "all_reduce=ring,broadcast=chain" */
+    SETTINGS_SCHEDULE,        /* string: path of an imported schedule, MSCCL's XML */
     SETTINGS_TRANSPORT,       /* string: transport names, comma separated, ^ to exclude */
     SETTINGS_SLICE_BYTES,     /* size: bytes of a chunk that travel per round */
     SETTINGS_SLOTS,           /* int: staged slots per connection */
