@@ -32,6 +32,15 @@ bin_PROGRAMS += trn-collective-perf
 trn_collective_perf_SOURCES = perf/main.c
 trn_collective_perf_LDADD = perf/libperf.la libtrnccl.la
 
+# trnccl, which looks inside: it links what tests link.
+bin_PROGRAMS += trnccl
+trnccl_SOURCES = perf/trnccl.c
+trnccl_SOURCES += perf/trnccl_command.c perf/trnccl_command.h
+trnccl_SOURCES += perf/trnccl_picture.c perf/trnccl_picture.h
+trnccl_SOURCES += perf/trnccl_schedule.c
+trnccl_SOURCES += perf/trnccl_source.c perf/trnccl_source.h
+trnccl_LDADD = libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
+
 # The only thing here that links MPI; opened when an MPI launcher started the tool.
 if HAVE_MPI
 pkglib_LTLIBRARIES = trnccl-perf-mpi.la
@@ -42,6 +51,7 @@ trnccl_perf_mpi_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
 endif
 
 dist_man_MANS += docs/man/trn-collective-perf.1
+dist_man_MANS += docs/man/trnccl.1
 
 # The combine kernels by themselves, beside memcpy; run by hand.
 EXTRA_PROGRAMS += bench-combine
@@ -121,5 +131,7 @@ check_PROGRAMS += tests/unit/test_perf_sweep
 tests_unit_test_perf_sweep_SOURCES = tests/unit/test_perf_sweep.c $(perf_stand_in)
 tests_unit_test_perf_sweep_LDADD = $(PERF_TEST_LIBS)
 
-# The tool itself on the library itself.
+# The tools themselves on the library itself.
 dist_check_SCRIPTS += tests/scripts/perf-tool
+dist_check_SCRIPTS += tests/scripts/schedule-tool
+EXTRA_DIST += tests/msccl

@@ -12,11 +12,12 @@
 
 struct parser {
     xmlTextReaderPtr reader;
+    const char *text; /* borrowed */
+    size_t nbytes;
     struct msccl *m;
     int32_t tbs_capacity, steps_capacity;
     int32_t gpu;       /* the one that is open, -1: none */
     int32_t nchannels; /* 0: not stated */
-    bool done;         /* the root element has been closed */
     int error_line;    /* of what the XML parser itself refused */
     char error[256];
 };
@@ -426,6 +427,19 @@ static trncclResult_t read_element(struct parser *p)
     return levels[depth].read(p);
 }
 
+/* The reader is ahead of it, so its line has to be looked for. */
+static trncclResult_t bad_doctype(const struct parser *p)
+{
+    const char *at = memmem(p->text, p->nbytes, "<!DOCTYPE", 9);
+    int line = 1;
+    for (const char *c = p->text; at && c < at; c++)
+        line += *c == '\n';
+    return error_set(trncclInvalidArgument,
+                     "line %d: a document type; expected none, as it could name "
+                     "entities and other files",
+                     line);
+}
+
 static trncclResult_t read_node(struct parser *p)
 {
     switch (xmlTextReaderNodeType(p->reader)) {
@@ -439,7 +453,7 @@ static trncclResult_t read_node(struct parser *p)
     case XML_READER_TYPE_XML_DECLARATION:
         return trncclSuccess;
     case XML_READER_TYPE_DOCUMENT_TYPE:
-        return bad(p, "a document type; expected none");
+        return bad_doctype(p);
     default:
         return bad(p, "text or references between elements; expected none");
     }
@@ -535,7 +549,8 @@ trncclResult_t msccl_xml_parse(const char *text, size_t nbytes, struct msccl **o
     if (nbytes > MSCCL_MAX_NBYTES)
         return error_set(trncclInvalidArgument, "%zu bytes of XML; expected at most %d",
                          nbytes, MSCCL_MAX_NBYTES);
-    struct parser p = {.gpu = -1, .m = calloc(1, sizeof *p.m)};
+    struct parser p = {
+        .text = text, .nbytes = nbytes, .gpu = -1, .m = calloc(1, sizeof *p.m)};
     p.reader = xmlReaderForMemory(text, (int)nbytes, NULL, NULL,
                                   XML_PARSE_NONET | XML_PARSE_NOCDATA);
     trncclResult_t result;

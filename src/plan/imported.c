@@ -76,14 +76,17 @@ trncclResult_t imported_open(const char *path, struct imported **out)
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return error_set_errno(trncclInvalidArgument, errno, "%s: cannot open it", path);
+        return error_set_errno(trncclSystemError, errno, "%s: cannot open it", path);
     char *text = NULL;
     size_t nbytes = 0;
     trncclResult_t result = read_all(path, file, &text, &nbytes);
     fclose(file);
     TRY(result);
     struct imported *f = calloc(1, sizeof *f);
-    result = f ? parse(f, text, nbytes) : error_set(trncclSystemError, "no memory");
+    if (f)
+        f->path = strdup(path);
+    result =
+        f && f->path ? parse(f, text, nbytes) : error_set(trncclSystemError, "no memory");
     free(text);
     if (result != trncclSuccess) {
         imported_close(f);
@@ -95,8 +98,10 @@ trncclResult_t imported_open(const char *path, struct imported **out)
 
 void imported_close(struct imported *f)
 {
-    if (f)
-        msccl_destroy(f->file);
+    if (!f)
+        return;
+    msccl_destroy(f->file);
+    free(f->path);
     free(f);
 }
 
@@ -154,9 +159,10 @@ trncclResult_t imported_prove(struct imported *f, bool inplace, int max_credits,
         result = attempt_credits(f, inplace, max_credits, &mode, ranks, report);
     }
     free(ranks);
-    if (result == trncclSuccess)
-        f->mode[inplace] = mode;
-    return result;
+    if (result != trncclSuccess)
+        return at_path(f->path, result);
+    f->mode[inplace] = mode;
+    return trncclSuccess;
 }
 
 trncclResult_t imported_build(const struct imported *f, bool inplace,

@@ -12,6 +12,7 @@ struct imported_mode {
 };
 
 struct imported {
+    char *path;                   /* owned */
     struct msccl *file;           /* owned */
     int32_t nlinks;               /* per pair of ranks */
     uint32_t digest;              /* of the file's bytes */
