@@ -24,3 +24,7 @@ libtrnccl_core_la_SOURCES += \
 check_PROGRAMS += tests/unit/test_format_msccl
 tests_unit_test_format_msccl_SOURCES = tests/unit/test_format_msccl.c
 tests_unit_test_format_msccl_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_format_msccl_xml
+tests_unit_test_format_msccl_xml_SOURCES = tests/unit/test_format_msccl_xml.c
+tests_unit_test_format_msccl_xml_LDADD = $(TEST_LIBS)

@@ -22,6 +22,15 @@ struct parser {
     char error[256];
 };
 
+/* The line of the current element. The parser itself is ahead of it; libxml2 keeps 16
+ * bits of a node's line, and behind those the parser's has to do. */
+static int32_t line_of(const struct parser *p)
+{
+    long line = xmlGetLineNo(xmlTextReaderCurrentNode(p->reader));
+    return line > 0 && line < UINT16_MAX ? (int32_t)line
+                                         : xmlTextReaderGetParserLineNumber(p->reader);
+}
+
 static __attribute__((format(printf, 2, 3), cold)) trncclResult_t
 bad(const struct parser *p, const char *format, ...)
 {
@@ -30,8 +39,7 @@ bad(const struct parser *p, const char *format, ...)
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    return error_set(trncclInvalidArgument, "line %d: %s",
-                     xmlTextReaderGetParserLineNumber(p->reader), why);
+    return error_set(trncclInvalidArgument, "line %d: %s", line_of(p), why);
 }
 
 static void keep_error(void *context, const char *text, xmlParserSeverities severity,
@@ -249,7 +257,7 @@ static trncclResult_t read_gpu(struct parser *p)
     if (g->line)
         return bad(p, "gpu %d again; the first is on line %d", p->gpu, g->line);
     *g = (struct msccl_gpu){
-        .line = xmlTextReaderGetParserLineNumber(p->reader),
+        .line = line_of(p),
         .nscratch = (int32_t)a[SCRATCH].value,
         .first = m->ntbs,
     };
@@ -290,7 +298,7 @@ static trncclResult_t read_tb(struct parser *p)
     m->tbs = array;
     TRY(grown);
     m->tbs[m->ntbs++] = (struct msccl_tb){
-        .line = xmlTextReaderGetParserLineNumber(p->reader),
+        .line = line_of(p),
         .id = (int32_t)a[ID].value,
         .send = (int32_t)a[SEND].value,
         .recv = (int32_t)a[RECV].value,
@@ -377,7 +385,7 @@ static trncclResult_t read_step(struct parser *p)
     };
     TRY(attributes_read(p, "step", a));
     struct msccl_step step = {
-        .line = xmlTextReaderGetParserLineNumber(p->reader),
+        .line = line_of(p),
         .s = (int32_t)a[S].value,
         .src_off = (int32_t)a[SRCOFF].value,
         .dst_off = (int32_t)a[DSTOFF].value,

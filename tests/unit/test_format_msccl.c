@@ -38,7 +38,8 @@ static char *xml_of(struct sched *const *ranks, int32_t nranks)
 
 static struct imported import_text(const char *text)
 {
-    struct imported f = {0};
+    static char path[] = "text";
+    struct imported f = {.path = path};
     if (msccl_xml_parse(text, strlen(text), &f.file) != trncclSuccess)
         fail_msg("%s in\n%s", error_text(), text);
     return f;
@@ -94,10 +95,85 @@ static void export_of_every_algorithm_imports_and_proves(void **state)
     assert_true(n > 200);
 }
 
+/* ---- Planted faults -----------------------------------------------------------------
+ */
+
+/* The first `from` of a text becomes `to`, of the same length. */
+static void edit(char *text, const char *from, const char *to)
+{
+    char *at = strstr(text, from);
+    assert_non_null(at);
+    assert_int_equal(strlen(from), strlen(to));
+    memcpy(at, to, strlen(to));
+}
+
+static void export_that_is_changed_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to, *reason;
+    } faults[] = {
+        {"type=\"rrs\"", "type=\"rcs\"", "is missing"},
+        {"type=\"rrcs\" srcbuf=\"i\"", "type=\"rrcs\" srcbuf=\"o\"",
+         "nothing has written"},
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        struct sched *ranks[4];
+        struct sched_args args = {.coll = SCHED_ALL_REDUCE, .nranks = 4};
+        const struct algo *ring = algo_find(SCHED_ALL_REDUCE, "ring");
+        assert_int_equal(algo_build_all(ring, &args, ranks), trncclSuccess);
+        char *text = xml_of(ranks, 4);
+        edit(text, faults[i].from, faults[i].to);
+        struct imported f = import_text(text);
+        assert_int_not_equal(imported_prove(&f, false, MAX_CREDITS, NULL), trncclSuccess);
+        if (!strstr(error_text(), faults[i].reason))
+            fail_msg("\"%s\" does not say \"%s\"", error_text(), faults[i].reason);
+        msccl_destroy(f.file);
+        free(text);
+        destroy(ranks, 4);
+    }
+}
+
+/* ---- Modes --------------------------------------------------------------------------
+ */
+
+/* Both ranks of an exchange in place send what they then add to: lent messages would wait
+ * for each other, so the proof settles for copies, in one message of both chunks. */
+static void lower_exchange_in_place_is_staged(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "<algo coll='allreduce' ngpus='2' nchunksperloop='2' inplace='1'>"
+        "<gpu id='0'><tb id='0' send='1' recv='1'>"
+        "<step s='0' type='s' srcbuf='i' srcoff='0' cnt='2'/>"
+        "<step s='1' type='rrc' srcbuf='i' srcoff='0' dstbuf='i' dstoff='0' cnt='2'/>"
+        "</tb></gpu><gpu id='1'><tb id='0' send='0' recv='0'>"
+        "<step s='0' type='s' srcbuf='i' srcoff='0' cnt='2'/>"
+        "<step s='1' type='rrc' srcbuf='i' srcoff='0' dstbuf='i' dstoff='0' cnt='2'/>"
+        "</tb></gpu></algo>";
+    struct imported f = import_text(text);
+    struct verify_report report;
+    assert_false(msccl_serves(f.file, false));
+    assert_int_equal(imported_prove(&f, true, MAX_CREDITS, &report), trncclSuccess);
+    assert_true(f.mode[1].staged);
+    assert_int_equal(f.mode[1].credits, 1);
+    assert_int_equal(report.nmessages, 2);
+    assert_true(report.same_bits);
+    struct sched *ranks[2];
+    assert_int_equal(imported_build(&f, true, ranks), trncclSuccess);
+    assert_int_equal(ranks[0]->max_run, 2);
+    assert_true(ranks[0]->steps[0].flags & SCHED_STAGED);
+    destroy(ranks, 2);
+    assert_int_equal(imported_build(&f, false, ranks), trncclInvalidArgument);
+    msccl_destroy(f.file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(export_of_every_algorithm_imports_and_proves),
+        cmocka_unit_test(export_that_is_changed_is_refused),
+        cmocka_unit_test(lower_exchange_in_place_is_staged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
