@@ -22,6 +22,7 @@ struct plan {
     int nranks, rank, ncores;
     bool prove;
     struct imported *imported; /* borrowed, may be NULL */
+    const struct sched_graph *graph; /* borrowed, or NULL */
     const struct algo *forced[SCHED_NCOLLS];
     bool warned[SCHED_NCOLLS]; /* that the forced one cannot serve v-forms */
     struct plan_entry *entries;
@@ -167,6 +168,7 @@ trncclResult_t plan_create(const struct plan_args *args, struct plan **out)
     p->ncores = args->ncores;
     p->prove = args->prove;
     p->imported = args->imported;
+    p->graph = args->graph;
     trncclResult_t result = parse_forced(p, args->algo);
     if (result == trncclSuccess && p->imported)
         result = imported_fits(p);
@@ -176,6 +178,11 @@ trncclResult_t plan_create(const struct plan_args *args, struct plan **out)
     }
     *out = p;
     return trncclSuccess;
+}
+
+void plan_use_graph(struct plan *p, const struct sched_graph *graph)
+{
+    p->graph = graph;
 }
 
 void plan_destroy(struct plan *p)
@@ -251,7 +258,8 @@ static trncclResult_t plan_build(struct plan *p, const struct algo *algo,
                               .root = call->root,
                               .inplace = call->inplace,
                               .pairs = call->pairs,
-                              .npairs = call->npairs};
+                              .npairs = call->npairs,
+                              .graph = p->graph};
     if (p->prove && p->rank == 0)
         TRY(prove(algo, &args));
     return algo_build(algo, &args, out);

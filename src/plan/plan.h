@@ -21,6 +21,8 @@ struct plan_args {
      * proves it; the others must take over its modes before the first call. */
     struct imported *imported;
     bool prove; /* prove each schedule before its first use */
+    const struct sched_graph *graph; /* the machine, for algorithms that follow it, or
+                                        NULL; borrowed for the plan's life */
 };
 
 /* trncclInvalidArgument if a forced name does not exist (the text lists the valid ones).
@@ -29,6 +31,9 @@ trncclResult_t plan_check_names(const char *algo);
 /* Fails as plan_check_names does. */
 trncclResult_t plan_create(const struct plan_args *args, struct plan **out);
 void plan_destroy(struct plan *p); /* NULL is allowed */
+/* Another graph for the schedules built from now on, the same on all ranks; borrowed for
+ * the plan's life. */
+void plan_use_graph(struct plan *p, const struct sched_graph *graph);
 
 struct plan_call {
     enum sched_coll coll;

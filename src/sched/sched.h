@@ -144,6 +144,8 @@ struct sched {
     bool v_safe;    /* derived: within every step lengths agree for blocks of any sizes */
 };
 
+struct sched_graph; /* sched/graph.h */
+
 /* What a schedule is built for. */
 struct sched_args {
     enum sched_coll coll;
@@ -154,6 +156,10 @@ struct sched_args {
     bool inplace;
     const int32_t *pairs; /* PERMUTE: 2 * npairs ranks, source then target */
     int32_t npairs;
+    /* The rest is for algorithms that follow the machine; all ranks state the same. */
+    const struct sched_graph *graph; /* NULL: nothing is known; borrowed while building */
+    const char *intra, *inter; /* hierarchical: algorithms in and between the groups;
+                                  NULL: its own choice */
 };
 
 const char *sched_coll_name(enum sched_coll coll); /* "all_reduce" */
