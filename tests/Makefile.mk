@@ -8,7 +8,7 @@ tests_support_leaks_SOURCES = tests/support/leaks.c
 LOG_COMPILER = $(top_builddir)/tests/support/leaks$(EXEEXT)
 
 noinst_HEADERS += \
-	tests/support/graphs.h \
+	tests/support/digraphs.h \
 	tests/support/leakcheck.h \
 	tests/support/rings.h
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "tests/support/graphs.h"
+#include "tests/support/digraphs.h"
 
 #include "topo/search_ring.h"
 

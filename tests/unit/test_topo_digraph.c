@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "tests/support/graphs.h"
+#include "tests/support/digraphs.h"
 
 static void create_without_vertices_is_refused(void **state)
 {

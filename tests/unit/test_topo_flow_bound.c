@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "tests/support/graphs.h"
+#include "tests/support/digraphs.h"
 
 #include "topo/flow_bound.h"
 

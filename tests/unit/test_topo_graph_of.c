@@ -1,7 +1,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tests/support/graphs.h"
+#include "tests/support/digraphs.h"
 
 #include "topo/flow_bound.h"
 #include "topo/graph_of.h"

@@ -1,6 +1,6 @@
 /* Graphs for the tests of topo's searches: tori, tori with damage, random ones. */
-#ifndef TRNCCL_TESTS_SUPPORT_GRAPHS_H
-#define TRNCCL_TESTS_SUPPORT_GRAPHS_H
+#ifndef TRNCCL_TESTS_SUPPORT_DIGRAPHS_H
+#define TRNCCL_TESTS_SUPPORT_DIGRAPHS_H
 
 #include <stdarg.h>
 #include <stddef.h>
