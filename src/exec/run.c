@@ -348,15 +348,23 @@ static inline void step_release(struct exec_run *r, const struct exec_step *s)
             o[i].conn->ops->release(o[i].conn);
 }
 
+/* Whether what the step has to wait for on this rank's side has come to pass. Steps that
+ * are ordered after it rely on that, so it holds for a step without data as well. */
+static inline bool step_may_start(const struct exec_run *r, int channel,
+                                  const struct exec_step *s)
+{
+    if (s->after_channel >= 0 && !after_met(r, &r->channels[channel], s))
+        return false;
+    return !(s->drain || s->after_drain) || may_write(r, channel, s);
+}
+
 /* True if the step was completed. */
 static inline bool step_try(struct exec_run *r, int channel, const struct exec_step *s,
                             size_t nbytes, size_t offset)
 {
     const struct exec_program *p = r->program;
     struct exec_channel *c = &r->channels[channel];
-    if (s->after_channel >= 0 && !after_met(r, c, s))
-        return false;
-    if ((s->drain || s->after_drain) && !may_write(r, channel, s))
+    if (!step_may_start(r, channel, s))
         return false;
     if (s->nin == 0) /* it only waited */
         return true;
@@ -464,9 +472,9 @@ static __attribute__((noinline)) bool channel_advance(struct exec_run *r, int ch
         for (; c->step < ch->nsteps; c->step++) {
             const struct exec_step *s = &p->steps[ch->first + c->step];
             size_t nbytes = message_nbytes(p, s, offset);
-            if (!nbytes)
+            if (!nbytes && step_may_start(r, channel, s))
                 continue;
-            if (!step_try(r, channel, s, nbytes, offset))
+            if (!nbytes || !step_try(r, channel, s, nbytes, offset))
                 return moved;
             moved = true;
         }

@@ -183,6 +183,39 @@ static void exec_run_in_any_order_gives_the_sum(void **state)
         }
 }
 
+/* The sum of channel 0 goes to OUT on channel 2, which waits for channel 0 by way of a
+ * step of channel 1 only; that one moves a chunk which a single element leaves empty. */
+static void build_by_way_of_nothing(struct build *b, const struct sched_args *args)
+{
+    int32_t peer = 1 - args->rank;
+    build_shape(b, 2, 4, SCHED_OUT);
+    build_send(b, 0, SCHED_IN, 0, 1, peer);
+    struct build_mark sum = build_step(b, 0);
+    build_from(b, peer);
+    build_local_in(b, SCHED_IN, 0);
+    build_local_out(b, SCHED_TMP, 0);
+    build_span(b, SCHED_IN, 0, 1);
+    struct build_mark way = build_copy(b, 1, SCHED_IN, 1, SCHED_TMP, 3, 1);
+    build_after(b, sum);
+    build_copy(b, 2, SCHED_TMP, 0, SCHED_OUT, 0, 1);
+    build_after(b, way);
+}
+
+static void exec_run_step_without_data_waits_for_what_it_comes_after(void **state)
+{
+    (void)state;
+    static const struct algo hand = {
+        .name = "hand", .coll = SCHED_ALL_REDUCE, .build = build_by_way_of_nothing};
+    unsigned random = seed;
+    struct world *w = world_create(2, &hand, 1);
+    for (int turn = 0; turn < 20; turn++) {
+        world_start(w, 1, turn);
+        world_run(w, &random);
+        world_check(w, 1, turn);
+    }
+    world_destroy(w);
+}
+
 static void exec_run_that_meets_another_call_stays_blocked(void **state)
 {
     (void)state;
@@ -208,6 +241,7 @@ int main(void)
     printf("seed %u (TRNCCL_SUITE_SEED)\n", seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exec_run_in_any_order_gives_the_sum),
+        cmocka_unit_test(exec_run_step_without_data_waits_for_what_it_comes_after),
         cmocka_unit_test(exec_run_that_meets_another_call_stays_blocked),
     };
     return cmocka_run_group_tests_name("exec run", tests, NULL, NULL);
