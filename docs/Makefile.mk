@@ -31,7 +31,7 @@ EXTRA_PROGRAMS += docs/facts
 check_DATA += docs/facts$(EXEEXT)
 CLEANFILES += docs/facts$(EXEEXT)
 docs_facts_SOURCES = docs/facts.c
-docs_facts_LDADD = libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
+docs_facts_LDADD = $(GRAPH_LIBS) libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
 
 dist_check_SCRIPTS += tests/scripts/docs-generated
 dist_check_SCRIPTS += tests/scripts/docs-links

@@ -2,7 +2,9 @@
  *
  *     facts settings                     the entries of trnccl-environment(7)
  *     facts algorithms                   the README's table of collectives and algorithms
- *     facts draw COLLECTIVE ALGO NRANKS  who sends what to whom, as a table
+ *     facts draw COLLECTIVE ALGO NRANKS  who sends what to whom, as a table; on the first
+ *                                        machine of tests/support that the algorithm
+ *                                        accepts, if it follows one
  *     facts dot COLLECTIVE ALGO NRANKS   the same for Graphviz
  *
  * tests/scripts/docs-generated compares, and with --update rewrites. */
@@ -10,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/algo.h"
 #include "sched/text.h"
+#include "tests/support/graphs.h"
 #include "util/settings.h"
 
 /* ---- settings ---- */
@@ -78,6 +80,9 @@ typedef trncclResult_t (*draw_fn)(FILE *file, struct sched *const *ranks, int32_
 static trncclResult_t draw(const struct algo *a, int nranks, draw_fn to)
 {
     struct sched_args args = {.coll = a->coll, .nranks = nranks};
+    if (!graphs_suit(a, &args))
+        return error_set(trncclInvalidArgument, "%s: no machine of %d ranks suits it",
+                         a->name, nranks);
     struct sched **ranks = calloc((size_t)nranks, sizeof *ranks);
     if (!ranks)
         return error_set(trncclSystemError, "out of memory for %d ranks", nranks);

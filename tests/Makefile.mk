@@ -20,9 +20,14 @@ dist_check_SCRIPTS += tests/scripts/include-rules
 
 dist_check_SCRIPTS += tests/scripts/exported-symbols
 
+# Machines for the algorithms that follow one.
+check_LTLIBRARIES += tests/support/libgraphs.la
+tests_support_libgraphs_la_SOURCES = tests/support/graphs.c tests/support/graphs.h
+GRAPH_LIBS = tests/support/libgraphs.la
+
 check_PROGRAMS += tests/suite/prove_all
 tests_suite_prove_all_SOURCES = tests/suite/prove_all.c
-tests_suite_prove_all_LDADD = $(TEST_LIBS)
+tests_suite_prove_all_LDADD = $(GRAPH_LIBS) $(TEST_LIBS)
 
 # What the conformance suites share: expected values, ranks, lists of cases.
 check_LTLIBRARIES += tests/support/libconform.la
@@ -37,7 +42,7 @@ tests_support_libconform_la_SOURCES = \
 	tests/support/oracle.c \
 	tests/support/oracle.h \
 	tests/support/report.h
-CONFORM_LIBS = tests/support/libconform.la libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
+CONFORM_LIBS = tests/support/libconform.la $(GRAPH_LIBS) libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
 
 check_PROGRAMS += tests/suite/algo_suite_threads
 tests_suite_algo_suite_threads_SOURCES = tests/suite/algo_suite_threads.c

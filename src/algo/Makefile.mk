@@ -29,7 +29,7 @@ tests_unit_test_algo_claims_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/test_algo_golden
 tests_unit_test_algo_golden_SOURCES = tests/unit/test_algo_golden.c
-tests_unit_test_algo_golden_LDADD = $(TEST_LIBS)
+tests_unit_test_algo_golden_LDADD = $(GRAPH_LIBS) $(TEST_LIBS)
 EXTRA_DIST += tests/golden
 
 check_PROGRAMS += tests/unit/test_algo_tree

@@ -22,7 +22,8 @@ struct plan {
     int nranks, rank, ncores;
     bool prove;
     struct imported *imported; /* borrowed, may be NULL */
-    const struct sched_graph *graph; /* borrowed, or NULL */
+    const struct sched_graph *graph; /* borrowed, or NULL; as are: */
+    const char *intra, *inter;
     const struct algo *forced[SCHED_NCOLLS];
     bool warned[SCHED_NCOLLS]; /* that the forced one cannot serve v-forms */
     struct plan_entry *entries;
@@ -180,9 +181,12 @@ trncclResult_t plan_create(const struct plan_args *args, struct plan **out)
     return trncclSuccess;
 }
 
-void plan_use_graph(struct plan *p, const struct sched_graph *graph)
+void plan_use_graph(struct plan *p, const struct sched_graph *graph, const char *intra,
+                    const char *inter)
 {
     p->graph = graph;
+    p->intra = intra;
+    p->inter = inter;
 }
 
 void plan_destroy(struct plan *p)
@@ -259,7 +263,9 @@ static trncclResult_t plan_build(struct plan *p, const struct algo *algo,
                               .inplace = call->inplace,
                               .pairs = call->pairs,
                               .npairs = call->npairs,
-                              .graph = p->graph};
+                              .graph = p->graph,
+                              .intra = p->intra,
+                              .inter = p->inter};
     if (p->prove && p->rank == 0)
         TRY(prove(algo, &args));
     return algo_build(algo, &args, out);

@@ -17,6 +17,43 @@ static const struct size {
     {16, true, CASES_MANY},  {33, true, CASES_FEW},   {64, true, CASES_FEW},
 };
 
+/* The algorithms that follow a machine, on every machine of tests/support. */
+static void run_machine(const struct graphs_entry *e, uint64_t seed,
+                        struct report *report)
+{
+    int n = e->graph.nranks;
+    for (int layer = 0; layer < cases_layers(); layer++) {
+        struct cases s;
+        cases_init(&s, n, seed, layer);
+        s.machine = e;
+        cases_fill_machine(&s, layer);
+        if (s.n > 0)
+            conform_run(&(struct conform_run){.nranks = n,
+                                              .nprocesses = 1,
+                                              .one_thread = n > 8,
+                                              .algo = s.algo,
+                                              .machine = e,
+                                              .cases = s.list,
+                                              .ncases = s.n,
+                                              .flip = -1,
+                                              .report = report});
+        cases_fini(&s);
+    }
+}
+
+static void run_machines(uint64_t seed, struct report *report)
+{
+    const struct graphs_entry *e;
+    for (int i = 0; (e = graphs_get(i)); i++) {
+        if (e->graph.nranks > (SUITE_SANITIZED ? 8 : CONFORM_MAX_RANKS))
+            continue;
+        run_machine(e, seed, report);
+        printf("%s, %s in groups, %s between them: %ld checks\n", e->name,
+               e->intra ? e->intra : "its choice", e->inter ? e->inter : "the same",
+               report->nchecks);
+    }
+}
+
 int main(void)
 {
     uint64_t seed = conform_seed();
@@ -45,5 +82,6 @@ int main(void)
         printf("%d ranks, %s: %ld checks\n", size->nranks,
                size->one_thread ? "one thread" : "a thread each", report->nchecks);
     }
+    run_machines(seed, report);
     return report_print(report, "algorithms by threads");
 }

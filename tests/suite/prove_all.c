@@ -1,6 +1,8 @@
 /* Proves every algorithm of the list: every rank count up to 64 and some beyond, every
  * root, out of place, in place, and with ranks that differ in that; for permutes, a
- * family of pairs. Prints how much was proved. A planted fault must be refused first.
+ * family of pairs. Algorithms that follow a machine are proved for every graph of
+ * tests/support that they accept. Prints how much was proved. A planted fault must be
+ * refused first.
  *
  *     prove_all [MAX_RANKS [ALGORITHM]]     to look at a part
  */
@@ -8,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/algo.h"
+#include "tests/support/graphs.h"
 #include "verify/verify.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -165,6 +167,25 @@ static void prove_size(struct tally *t, const struct algo *a, int32_t n, bool al
         prove_args(t, a, args, f);
 }
 
+/* Every root of every graph that the algorithm accepts. */
+static void prove_graphs(struct tally *t, const struct algo *a, int32_t limit,
+                         struct forms *f)
+{
+    const struct graphs_entry *e;
+    for (int i = 0; (e = graphs_next(a, 0, &i));) {
+        struct sched_args none = {.coll = a->coll}, args = graphs_args(e, &none);
+        int nfailed = t->nfailed;
+        if (args.nranks > limit || !graphs_wanted(a, args.nranks))
+            continue;
+        int32_t last = sched_coll_rooted(a->coll) ? args.nranks - 1 : 0;
+        for (args.root = 0; args.root <= last; args.root++)
+            prove_args(t, a, args, f);
+        if (t->nfailed > nfailed)
+            fprintf(stderr, "  on %s, %s in groups, %s between them\n", e->name,
+                    e->intra ? e->intra : "its choice", e->inter ? e->inter : "the same");
+    }
+}
+
 /* A block is received into the next one's place. Returns whether the proof notices. */
 static bool fault_is_refused(void)
 {
@@ -200,6 +221,7 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++)
             if (beyond[i] <= limit)
                 prove_size(&t, *a, beyond[i], false, &forms);
+        prove_graphs(&t, *a, limit, &forms);
         printf("%-15s %-20s %7lld proofs of %9lld schedules, %10lld messages; "
                "%d refused, %d failed\n",
                sched_coll_name((*a)->coll), (*a)->name, (long long)t.nproofs,

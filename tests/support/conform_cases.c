@@ -27,9 +27,11 @@ int cases_layers(void)
     return layers;
 }
 
-static bool refuses(const struct algo *a, int nranks, int root)
+static bool refuses(const struct cases *s, const struct algo *a, int root)
 {
-    struct sched_args args = {.coll = a->coll, .nranks = nranks, .root = root};
+    struct sched_args args = {.coll = a->coll, .nranks = s->nranks, .root = root};
+    if (s->machine)
+        args = graphs_args(s->machine, &args);
     return a->refuse && a->refuse(&args);
 }
 
@@ -109,7 +111,7 @@ static void add_varied(struct cases *s, const struct algo *a, enum conform_form 
         .stream = (h >> 40) % 8 == 0,
     };
     c.by_default = form == CONFORM_V && !(a->flags & ALGO_V);
-    c.refused = !c.by_default && refuses(a, s->nranks, root);
+    c.refused = !c.by_default && refuses(s, a, root);
     if (c.refused) /* without a group and a stream it is this call that says so */
         c.stream = false;
     add(s, &c);
@@ -166,6 +168,10 @@ void cases_fill(struct cases *s, int layer, enum cases_depth depth)
         const struct algo *a = cases_algo((enum sched_coll)coll, layer);
         if (!a)
             continue;
+        if (s->nranks > 1 && refuses(s, a, 0)) {
+            add_varied(s, a, CONFORM_PLAIN, 0, 7, 0);
+            continue;
+        }
         if (a->coll == SCHED_BARRIER) {
             for (int i = 0; i < 10; i++)
                 add_varied(s, a, CONFORM_PLAIN, 0, 0, 0);
@@ -178,6 +184,24 @@ void cases_fill(struct cases *s, int layer, enum cases_depth depth)
             fill_form(s, a, CONFORM_V, depth);
         else if (has_v(a->coll))
             add_varied(s, a, CONFORM_V, 0, 7, 0);
+    }
+}
+
+void cases_fill_machine(struct cases *s, int layer)
+{
+    for (int coll = 0; coll < SCHED_NCOLLS; coll++) {
+        const struct algo *a = cases_algo((enum sched_coll)coll, layer);
+        if (!a || !graphs_wanted(a, s->nranks) || refuses(s, a, 0))
+            continue;
+        fill_form(s, a, CONFORM_PLAIN, CASES_FEW);
+        if (a->flags & ALGO_V)
+            fill_form(s, a, CONFORM_V, CASES_FEW);
+        if (s->nranks <= 16) /* several rounds */
+            add_roots(s, a, CONFORM_PLAIN, (size_t)s->nranks * 2 * SLICE_NBYTES, 131,
+                      false);
+        if (s->nranks <= 9)
+            add_roots(s, a, CONFORM_PLAIN, (size_t)s->nranks * 6 * SLICE_NBYTES, 13,
+                      false);
     }
 }
 
@@ -197,7 +221,7 @@ void cases_fill_types(struct cases *s, int layer, size_t count)
                                          .count = count,
                                          .root = (t + op + 2) % s->nranks,
                                          .inplace = (enum conform_some)((t + op + 2) % 3),
-                                         .refused = refuses(a, s->nranks, 0),
+                                         .refused = refuses(s, a, 0),
                                          .shift = (size_t)(t % 3)};
                 add(s, &c);
             }

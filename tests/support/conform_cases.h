@@ -13,7 +13,8 @@ struct cases {
     struct oracle oracles[trncclNumTypes][12]; /* made on first use */
     int nranks;
     uint64_t seed;
-    char algo[1024]; /* forces one algorithm of every collective */
+    const struct graphs_entry *machine; /* for algorithms that follow one, or NULL */
+    char algo[1024];                    /* forces one algorithm of every collective */
 };
 
 /* Algorithms of the collective with the most: lists of layer 0 .. that - 1 try all. */
@@ -22,8 +23,12 @@ int cases_layers(void);
 const struct algo *cases_algo(enum sched_coll coll, int layer);
 void cases_init(struct cases *s, int nranks, uint64_t seed, int layer);
 void cases_fini(struct cases *s);
-/* Everything for one layer. */
+/* Everything for one layer. Without a machine, only that algorithms that follow one say
+ * so. */
 void cases_fill(struct cases *s, int layer, enum cases_depth depth);
+/* The algorithms of a layer that follow a machine, on s->machine, which has as many
+ * ranks; none if they cannot. */
+void cases_fill_machine(struct cases *s, int layer);
 /* Every type with every operation that fits it, for the layer's reducing collectives. */
 void cases_fill_types(struct cases *s, int layer, size_t count);
 

@@ -1,5 +1,7 @@
 #include "conform_run.h"
 
+#include "comm.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -92,6 +94,14 @@ static void worker_fini(struct worker *w)
     conform_rank_fini(&w->rank);
 }
 
+/* The library learns of the machine as its planner would tell it. */
+static void worker_place(struct worker *w)
+{
+    const struct graphs_entry *m = w->run->machine;
+    if (m)
+        plan_use_graph(w->rank.comm->plan, &m->graph, m->intra, m->inter);
+}
+
 /* ---- a thread per rank --------------------------------------------------------------
  */
 
@@ -100,6 +110,8 @@ static void *worker_main(void *argument)
     struct worker *w = argument;
     const struct conform_run *run = w->run;
     bool going = worker_init(w) && meet(w) && worker_connect(w);
+    if (going)
+        worker_place(w);
     for (int i = 0; going && i < run->ncases; i++) {
         conform_begin(&w->rank, &run->cases[i]);
         trncclResult_t result = conform_issue(&w->rank, &run->cases[i]);
@@ -160,6 +172,8 @@ static void drive_by_one(struct worker *workers, int n)
                     trncclGetLastError(NULL));
         going = false;
     }
+    for (int i = 0; going && i < n; i++)
+        worker_place(&workers[i]);
     for (int i = 0; going && i < run->ncases; i++)
         going = one_case(workers, n, &run->cases[i]);
     for (int i = 0; i < n; i++)

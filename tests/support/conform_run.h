@@ -4,6 +4,7 @@
 #define TRNCCL_TESTS_SUPPORT_CONFORM_RUN_H
 
 #include "conform.h"
+#include "graphs.h"
 
 struct conform_run {
     int nranks;
@@ -11,6 +12,7 @@ struct conform_run {
     bool one_thread;  /* one thread per process drives its ranks in groups */
     bool interleaved; /* rank r is in process r % nprocesses, else in blocks */
     const char *algo; /* of the config; NULL: the library's choice */
+    const struct graphs_entry *machine; /* for algorithms that follow one, or NULL */
     const struct conform_case *cases;
     int ncases;
     int flip_rank; /* planted fault, see conform_rank.flip */
