@@ -6,11 +6,13 @@
 #define ALGO_LIST(X) \
     X(all_gather_bruck) \
     X(all_gather_direct) \
+    X(all_gather_hierarchical) \
     X(all_gather_pat) \
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
     X(all_reduce_double_tree) \
     X(all_reduce_halving_doubling) \
+    X(all_reduce_hierarchical) \
     X(all_reduce_one_shot) \
     X(all_reduce_recursive_doubling) \
     X(all_reduce_recursive_multiplying) \
@@ -19,6 +21,7 @@
     X(all_reduce_two_shot_dual) \
     X(all_to_all_bruck) \
     X(all_to_all_direct) \
+    X(all_to_all_hierarchical) \
     X(barrier_dissemination) \
     X(broadcast_binomial) \
     X(broadcast_chain) \
@@ -33,6 +36,7 @@
     X(reduce_scatter_gather) /* scatter_gather of reduce */ \
     X(reduce_scatter_bruck) \
     X(reduce_scatter_direct) \
+    X(reduce_scatter_hierarchical) \
     X(reduce_scatter_pat) \
     X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \

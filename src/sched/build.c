@@ -365,6 +365,14 @@ struct build_mark build_recv(struct build *b, int32_t channel, int32_t peer,
     return mark;
 }
 
+void build_abort(struct build *b, trncclResult_t result)
+{
+    if (b->result != trncclSuccess)
+        return;
+    b->result = result;
+    snprintf(b->text, sizeof b->text, "%s", error_text());
+}
+
 struct build_mark build_error_step(const struct build *b)
 {
     return b->text_step;

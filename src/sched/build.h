@@ -92,6 +92,9 @@ struct build_mark build_recv(struct build *b, int32_t channel, int32_t peer,
  * once, one IN input, equal lengths), and hands the schedule over. b stays to be
  * destroyed. */
 trncclResult_t build_finish(struct build *b, struct sched **out);
+/* Something that an algorithm needs to describe its steps failed: build_finish returns
+ * `result` with this thread's error text, unless there was an error before. */
+void build_abort(struct build *b, trncclResult_t result);
 /* The step that the error is about, as it was described; step -1 if it is about none. */
 struct build_mark build_error_step(const struct build *b);
 
