@@ -10,6 +10,7 @@
     X(all_gather_pat) \
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
+    X(all_gather_rotated_halving) \
     X(all_reduce_double_tree) \
     X(all_reduce_halving_doubling) \
     X(all_reduce_hierarchical) \
@@ -17,6 +18,7 @@
     X(all_reduce_recursive_doubling) \
     X(all_reduce_recursive_multiplying) \
     X(all_reduce_ring) \
+    X(all_reduce_rotated_halving) \
     X(all_reduce_two_shot) \
     X(all_reduce_two_shot_dual) \
     X(all_to_all_bruck) \
@@ -40,6 +42,7 @@
     X(reduce_scatter_pat) \
     X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \
+    X(reduce_scatter_rotated_halving) \
     X(scatter_binomial) \
     X(scatter_direct)
 /* clang-format on */
