@@ -5,12 +5,14 @@
 /* clang-format off */
 #define ALGO_LIST(X) \
     X(all_gather_bruck) \
+    X(all_gather_cycles) \
     X(all_gather_direct) \
     X(all_gather_hierarchical) \
     X(all_gather_pat) \
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
     X(all_gather_rotated_halving) \
+    X(all_reduce_cycles) \
     X(all_reduce_double_tree) \
     X(all_reduce_halving_doubling) \
     X(all_reduce_hierarchical) \
@@ -37,6 +39,7 @@
     X(reduce_double_tree) \
     X(reduce_scatter_gather) /* scatter_gather of reduce */ \
     X(reduce_scatter_bruck) \
+    X(reduce_scatter_cycles) \
     X(reduce_scatter_direct) \
     X(reduce_scatter_hierarchical) \
     X(reduce_scatter_pat) \
