@@ -24,6 +24,7 @@ libtrnccl_core_la_SOURCES += src/algo/recursive_multiplying.c
 libtrnccl_core_la_SOURCES += src/algo/ring.c src/algo/ring.h
 libtrnccl_core_la_SOURCES += src/algo/rooted_direct.c
 libtrnccl_core_la_SOURCES += src/algo/rooted_double_tree.c
+libtrnccl_core_la_SOURCES += src/algo/rotated_doubling.c
 libtrnccl_core_la_SOURCES += src/algo/rotated_halving.c
 libtrnccl_core_la_SOURCES += src/algo/runs.h
 libtrnccl_core_la_SOURCES += src/algo/scatter_allgather.c

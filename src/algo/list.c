@@ -20,6 +20,7 @@
     X(all_reduce_recursive_doubling) \
     X(all_reduce_recursive_multiplying) \
     X(all_reduce_ring) \
+    X(all_reduce_rotated_doubling) \
     X(all_reduce_rotated_halving) \
     X(all_reduce_two_shot) \
     X(all_reduce_two_shot_dual) \
