@@ -6,6 +6,7 @@ libtrnccl_core_la_SOURCES += src/algo/binomial.c
 libtrnccl_core_la_SOURCES += src/algo/binomial_gather.c
 libtrnccl_core_la_SOURCES += src/algo/bruck.c
 libtrnccl_core_la_SOURCES += src/algo/chain.c
+libtrnccl_core_la_SOURCES += src/algo/chip_mesh.c
 libtrnccl_core_la_SOURCES += src/algo/cycles.c
 libtrnccl_core_la_SOURCES += src/algo/direct.c
 libtrnccl_core_la_SOURCES += src/algo/compose.c src/algo/compose.h

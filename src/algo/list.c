@@ -5,6 +5,7 @@
 /* clang-format off */
 #define ALGO_LIST(X) \
     X(all_gather_bruck) \
+    X(all_gather_chip_mesh) \
     X(all_gather_cycles) \
     X(all_gather_direct) \
     X(all_gather_hierarchical) \
@@ -12,6 +13,7 @@
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
     X(all_gather_rotated_halving) \
+    X(all_reduce_chip_mesh) \
     X(all_reduce_cycles) \
     X(all_reduce_double_tree) \
     X(all_reduce_halving_doubling) \
@@ -25,6 +27,7 @@
     X(all_reduce_two_shot) \
     X(all_reduce_two_shot_dual) \
     X(all_to_all_bruck) \
+    X(all_to_all_chip_mesh) \
     X(all_to_all_direct) \
     X(all_to_all_hierarchical) \
     X(barrier_dissemination) \
@@ -40,6 +43,7 @@
     X(reduce_double_tree) \
     X(reduce_scatter_gather) /* scatter_gather of reduce */ \
     X(reduce_scatter_bruck) \
+    X(reduce_scatter_chip_mesh) \
     X(reduce_scatter_cycles) \
     X(reduce_scatter_direct) \
     X(reduce_scatter_hierarchical) \
