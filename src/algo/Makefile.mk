@@ -15,6 +15,7 @@ libtrnccl_core_la_SOURCES += src/algo/double_tree.c
 libtrnccl_core_la_SOURCES += src/algo/embed.c src/algo/embed.h
 libtrnccl_core_la_SOURCES += src/algo/halving.c
 libtrnccl_core_la_SOURCES += src/algo/hierarchical.c
+libtrnccl_core_la_SOURCES += src/algo/kangaring.c
 libtrnccl_core_la_SOURCES += src/algo/list.c
 libtrnccl_core_la_SOURCES += src/algo/pat.c
 libtrnccl_core_la_SOURCES += src/algo/permute.c

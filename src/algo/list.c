@@ -9,6 +9,7 @@
     X(all_gather_cycles) \
     X(all_gather_direct) \
     X(all_gather_hierarchical) \
+    X(all_gather_kangaring) \
     X(all_gather_pat) \
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
@@ -18,6 +19,7 @@
     X(all_reduce_double_tree) \
     X(all_reduce_halving_doubling) \
     X(all_reduce_hierarchical) \
+    X(all_reduce_kangaring) \
     X(all_reduce_one_shot) \
     X(all_reduce_recursive_doubling) \
     X(all_reduce_recursive_multiplying) \
@@ -47,6 +49,7 @@
     X(reduce_scatter_cycles) \
     X(reduce_scatter_direct) \
     X(reduce_scatter_hierarchical) \
+    X(reduce_scatter_kangaring) \
     X(reduce_scatter_pat) \
     X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \
