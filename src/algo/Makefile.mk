@@ -31,6 +31,7 @@ libtrnccl_core_la_SOURCES += src/algo/rotated_halving.c
 libtrnccl_core_la_SOURCES += src/algo/runs.h
 libtrnccl_core_la_SOURCES += src/algo/scatter_allgather.c
 libtrnccl_core_la_SOURCES += src/algo/swaps.c src/algo/swaps.h
+libtrnccl_core_la_SOURCES += src/algo/swing.c
 libtrnccl_core_la_SOURCES += src/algo/torus.c src/algo/torus.h
 libtrnccl_core_la_SOURCES += src/algo/tree.c src/algo/tree.h
 

@@ -14,6 +14,7 @@
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
     X(all_gather_rotated_halving) \
+    X(all_gather_swing) \
     X(all_reduce_chip_mesh) \
     X(all_reduce_cycles) \
     X(all_reduce_double_tree) \
@@ -26,6 +27,7 @@
     X(all_reduce_ring) \
     X(all_reduce_rotated_doubling) \
     X(all_reduce_rotated_halving) \
+    X(all_reduce_swing) \
     X(all_reduce_two_shot) \
     X(all_reduce_two_shot_dual) \
     X(all_to_all_bruck) \
@@ -54,6 +56,7 @@
     X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \
     X(reduce_scatter_rotated_halving) \
+    X(reduce_scatter_swing) \
     X(scatter_binomial) \
     X(scatter_direct)
 /* clang-format on */
