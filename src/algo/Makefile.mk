@@ -5,6 +5,7 @@ libtrnccl_core_la_SOURCES += src/algo/all_to_all_direct.c
 libtrnccl_core_la_SOURCES += src/algo/binomial.c
 libtrnccl_core_la_SOURCES += src/algo/binomial_gather.c
 libtrnccl_core_la_SOURCES += src/algo/bruck.c
+libtrnccl_core_la_SOURCES += src/algo/bucket.c
 libtrnccl_core_la_SOURCES += src/algo/chain.c
 libtrnccl_core_la_SOURCES += src/algo/chip_mesh.c
 libtrnccl_core_la_SOURCES += src/algo/cycles.c

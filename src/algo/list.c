@@ -15,6 +15,7 @@
     X(all_gather_ring) \
     X(all_gather_rotated_halving) \
     X(all_gather_swing) \
+    X(all_reduce_bucket) \
     X(all_reduce_chip_mesh) \
     X(all_reduce_cycles) \
     X(all_reduce_double_tree) \
