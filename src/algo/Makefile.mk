@@ -18,6 +18,7 @@ libtrnccl_core_la_SOURCES += src/algo/halving.c
 libtrnccl_core_la_SOURCES += src/algo/hierarchical.c
 libtrnccl_core_la_SOURCES += src/algo/kangaring.c
 libtrnccl_core_la_SOURCES += src/algo/list.c
+libtrnccl_core_la_SOURCES += src/algo/packed_trees.c
 libtrnccl_core_la_SOURCES += src/algo/pat.c
 libtrnccl_core_la_SOURCES += src/algo/permute.c
 libtrnccl_core_la_SOURCES += src/algo/planes.c src/algo/planes.h

@@ -10,6 +10,7 @@
     X(all_gather_direct) \
     X(all_gather_hierarchical) \
     X(all_gather_kangaring) \
+    X(all_gather_packed_trees) \
     X(all_gather_pat) \
     X(all_gather_recursive_doubling) \
     X(all_gather_ring) \
@@ -23,6 +24,7 @@
     X(all_reduce_hierarchical) \
     X(all_reduce_kangaring) \
     X(all_reduce_one_shot) \
+    X(all_reduce_packed_trees) \
     X(all_reduce_recursive_doubling) \
     X(all_reduce_recursive_multiplying) \
     X(all_reduce_ring) \
@@ -39,6 +41,7 @@
     X(broadcast_binomial) \
     X(broadcast_chain) \
     X(broadcast_double_tree) \
+    X(broadcast_packed_trees) \
     X(broadcast_scatter_allgather) \
     X(gather_binomial) \
     X(gather_direct) \
@@ -46,6 +49,7 @@
     X(reduce_binomial) \
     X(reduce_chain) \
     X(reduce_double_tree) \
+    X(reduce_packed_trees) \
     X(reduce_scatter_gather) /* scatter_gather of reduce */ \
     X(reduce_scatter_bruck) \
     X(reduce_scatter_chip_mesh) \
@@ -53,6 +57,7 @@
     X(reduce_scatter_direct) \
     X(reduce_scatter_hierarchical) \
     X(reduce_scatter_kangaring) \
+    X(reduce_scatter_packed_trees) \
     X(reduce_scatter_pat) \
     X(reduce_scatter_recursive_halving) \
     X(reduce_scatter_ring) \
