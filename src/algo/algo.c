@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "algo/embed.h"
+
 const struct algo *algo_find(enum sched_coll coll, const char *name)
 {
     for (const struct algo *const *a = algo_list; *a; a++)
@@ -27,9 +29,75 @@ static bool moves_one_block_alone(const struct sched_args *args)
            args->coll != SCHED_PERMUTE;
 }
 
+/* Describes `lane` of so many: its share of every chunk. */
+static void build_lane(struct build *b, const struct sched *one, int32_t lanes,
+                       int32_t lane)
+{
+    int32_t nsub = one->shape.nsub, first = lane * nsub, all = lanes * nsub;
+    int32_t blocks =
+        one->shape.tmp_like == SCHED_IN ? one->shape.in_blocks : one->shape.out_blocks;
+    struct embed e = {.rank_stride = 1,
+                      .in = {.space = SCHED_IN, .first = first, .stride = all},
+                      .out = {.space = SCHED_OUT, .first = first, .stride = all},
+                      .width = 1,
+                      .tmp_repeat = blocks > 0 ? blocks * all : all,
+                      .channel = lane * one->nchannels,
+                      .final = true,
+                      .after = {-1, -1}};
+    if (lane == 0) {
+        build_shape(b, all, embed_tmp_chunks(one, &e),
+                    (enum sched_space)one->shape.tmp_like);
+        build_credits(b, one->credits);
+        build_run(b, embed_max_run(one, &e));
+        if (one->copies)
+            build_copies(b);
+    }
+    embed_emit(b, one, &e);
+}
+
+/* Why a schedule cannot be had in so many copies. A run of several blocks would have to
+ * be cut, and its pieces need more credit than there may be. */
+static trncclResult_t check_lanes(const struct sched *one, int32_t lanes)
+{
+    if (lanes > SCHED_MAX_CHANNELS / one->nchannels)
+        return error_set(trncclInvalidArgument,
+                         "%s %s: %d lanes of %d channels; expected at most %d channels",
+                         sched_coll_name(one->coll), one->algo, lanes, one->nchannels,
+                         SCHED_MAX_CHANNELS);
+    if (one->max_run > one->shape.nsub)
+        return error_set(trncclInvalidArgument,
+                         "%s %s: %d lanes of messages of several blocks, which cannot be "
+                         "shared out; expected one lane",
+                         sched_coll_name(one->coll), one->algo, lanes);
+    return trncclSuccess;
+}
+
+static trncclResult_t build_lanes(const struct algo *algo, const struct sched_args *args,
+                                  struct sched **out)
+{
+    struct sched_args single = *args;
+    single.lanes = 1;
+    struct sched *one;
+    TRY(algo_build(algo, &single, &one));
+    struct build *b = NULL;
+    trncclResult_t result = check_lanes(one, args->lanes);
+    if (result == trncclSuccess)
+        result = build_create(args, algo->name, &b);
+    for (int32_t lane = 0; b && lane < args->lanes; lane++)
+        build_lane(b, one, args->lanes, lane);
+    if (b)
+        result = build_finish(b, out);
+    build_destroy(b);
+    sched_destroy(one);
+    return result;
+}
+
 trncclResult_t algo_build(const struct algo *algo, const struct sched_args *args,
                           struct sched **out)
 {
+    if (args->lanes > 1 && args->nranks > 1 && args->coll == algo->coll &&
+        args->coll != SCHED_BARRIER && args->coll != SCHED_PERMUTE)
+        return build_lanes(algo, args, out);
     if (args->coll != algo->coll)
         return error_set(trncclInvalidArgument,
                          "algorithm %s serves %s, but was asked to build %s", algo->name,

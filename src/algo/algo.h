@@ -30,7 +30,10 @@ extern const struct algo *const algo_list[];
 
 /* The algorithm of that name for a collective, or NULL. */
 const struct algo *algo_find(enum sched_coll coll, const char *name);
-/* Builds one rank's schedule. trncclInvalidArgument with the reason if it is refused. */
+/* Builds one rank's schedule, in args->lanes copies if it moves data (barriers and
+ * permutes have one). trncclInvalidArgument with the reason if it is refused, if the
+ * lanes need more channels than there are, or if messages of several blocks would have to
+ * be cut. */
 trncclResult_t algo_build(const struct algo *algo, const struct sched_args *args,
                           struct sched **out);
 /* Builds every rank's: out has args->nranks entries, owned by the caller (all NULL on

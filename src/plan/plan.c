@@ -24,6 +24,7 @@ struct plan {
     struct imported *imported; /* borrowed, may be NULL */
     const struct sched_graph *graph; /* borrowed, or NULL; as are: */
     const char *intra, *inter;
+    int32_t lanes;
     const struct algo *forced[SCHED_NCOLLS];
     bool warned[SCHED_NCOLLS]; /* that the forced one cannot serve v-forms */
     struct plan_entry *entries;
@@ -181,12 +182,12 @@ trncclResult_t plan_create(const struct plan_args *args, struct plan **out)
     return trncclSuccess;
 }
 
-void plan_use_graph(struct plan *p, const struct sched_graph *graph, const char *intra,
-                    const char *inter)
+void plan_follow(struct plan *p, const struct sched_args *like)
 {
-    p->graph = graph;
-    p->intra = intra;
-    p->inter = inter;
+    p->graph = like->graph;
+    p->lanes = like->lanes;
+    p->intra = like->intra;
+    p->inter = like->inter;
 }
 
 void plan_destroy(struct plan *p)
@@ -264,6 +265,7 @@ static trncclResult_t plan_build(struct plan *p, const struct algo *algo,
                               .pairs = call->pairs,
                               .npairs = call->npairs,
                               .graph = p->graph,
+                              .lanes = p->lanes,
                               .intra = p->intra,
                               .inter = p->inter};
     if (p->prove && p->rank == 0)

@@ -31,10 +31,9 @@ trncclResult_t plan_check_names(const char *algo);
 /* Fails as plan_check_names does. */
 trncclResult_t plan_create(const struct plan_args *args, struct plan **out);
 void plan_destroy(struct plan *p); /* NULL is allowed */
-/* Another graph, and the names of a composition's algorithms (or NULL), for the schedules
- * built from now on; the same on all ranks. Borrowed for the plan's life. */
-void plan_use_graph(struct plan *p, const struct sched_graph *graph, const char *intra,
-                    const char *inter);
+/* What the schedules built from now on follow: graph, lanes, intra and inter of `like`,
+ * the same on all ranks; what they point to is borrowed for the plan's life. */
+void plan_follow(struct plan *p, const struct sched_args *like);
 
 struct plan_call {
     enum sched_coll coll;

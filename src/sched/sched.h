@@ -158,6 +158,9 @@ struct sched_args {
     int32_t npairs;
     /* The rest is for algorithms that follow the machine; all ranks state the same. */
     const struct sched_graph *graph; /* NULL: nothing is known; borrowed while building */
+    int32_t lanes; /* copies side by side, each on channels of its own with a share of
+                      every chunk, so that messages of one overlap those of another; 0, 1:
+                      one. Taken care of by algo_build */
     const char *intra, *inter; /* hierarchical: algorithms in and between the groups;
                                   NULL: its own choice */
 };

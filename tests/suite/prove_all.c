@@ -167,6 +167,30 @@ static void prove_size(struct tally *t, const struct algo *a, int32_t n, bool al
         prove_args(t, a, args, f);
 }
 
+/* Two and three copies side by side, of some sizes, where that is possible. */
+static void prove_lanes(struct tally *t, const struct algo *a, int32_t limit,
+                        struct forms *f)
+{
+    static const int32_t sizes[] = {2, 3, 4, 5, 8, 13};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct sched_args args = {.coll = a->coll, .nranks = sizes[i]};
+        if (sizes[i] > limit || a->coll == SCHED_PERMUTE || !graphs_suit(a, &args))
+            continue;
+        args.root = sched_coll_rooted(a->coll) ? sizes[i] / 2 : 0;
+        args.lanes = 2 + (int32_t)i % 2;
+        struct sched *first;
+        trncclResult_t result = algo_build(a, &args, &first);
+        if (result == trncclSuccess) {
+            sched_destroy(first);
+            prove_args(t, a, args, f);
+        } else if (strstr(error_text(), "of several blocks")) {
+            t->nrefused++;
+        } else {
+            complain(t, a, &args, "in lanes", error_text());
+        }
+    }
+}
+
 /* Every root of every graph that the algorithm accepts. */
 static void prove_graphs(struct tally *t, const struct algo *a, int32_t limit,
                          struct forms *f)
@@ -222,6 +246,7 @@ int main(int argc, char **argv)
             if (beyond[i] <= limit)
                 prove_size(&t, *a, beyond[i], false, &forms);
         prove_graphs(&t, *a, limit, &forms);
+        prove_lanes(&t, *a, limit, &forms);
         printf("%-15s %-20s %7lld proofs of %9lld schedules, %10lld messages; "
                "%d refused, %d failed\n",
                sched_coll_name((*a)->coll), (*a)->name, (long long)t.nproofs,

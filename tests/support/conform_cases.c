@@ -196,12 +196,10 @@ void cases_fill_machine(struct cases *s, int layer)
         fill_form(s, a, CONFORM_PLAIN, CASES_FEW);
         if (a->flags & ALGO_V)
             fill_form(s, a, CONFORM_V, CASES_FEW);
-        if (s->nranks <= 16) /* several rounds */
-            add_roots(s, a, CONFORM_PLAIN, (size_t)s->nranks * 2 * SLICE_NBYTES, 131,
-                      false);
-        if (s->nranks <= 9)
-            add_roots(s, a, CONFORM_PLAIN, (size_t)s->nranks * 6 * SLICE_NBYTES, 13,
-                      false);
+        if (s->nranks <= 16) { /* several rounds */
+            size_t chunks = a->coll == SCHED_ALL_REDUCE ? 6 * (size_t)s->nranks : 6;
+            add_roots(s, a, CONFORM_PLAIN, chunks * SLICE_NBYTES, 13, false);
+        }
     }
 }
 

@@ -97,9 +97,11 @@ static void worker_fini(struct worker *w)
 /* The library learns of the machine as its planner would tell it. */
 static void worker_place(struct worker *w)
 {
-    const struct graphs_entry *m = w->run->machine;
-    if (m)
-        plan_use_graph(w->rank.comm->plan, &m->graph, m->intra, m->inter);
+    struct sched_args none = {0}, like;
+    if (!w->run->machine)
+        return;
+    like = graphs_args(w->run->machine, &none);
+    plan_follow(w->rank.comm->plan, &like);
 }
 
 /* ---- a thread per rank --------------------------------------------------------------

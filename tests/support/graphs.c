@@ -12,45 +12,49 @@ struct recipe {
     int32_t nchips; /* of a group without a torus */
     bool cycles, trees;
     const char *intra, *inter;
+    int32_t lanes;
 };
 
 /* clang-format off */
 static const struct recipe recipes[] = {
-    {"2x2", 1, {2, 2}, {1, 1}, 1, 0, true, true, NULL, NULL},
-    {"2 chips of 2", 1, {2}, {1}, 2, 0, true, false, NULL, NULL},
-    {"2 groups of 2", 2, {0}, {0}, 1, 2, false, false, NULL, NULL},
-    {"a ring of 8", 1, {8}, {1}, 1, 0, true, true, NULL, NULL},
-    {"4x2", 1, {4, 2}, {1, 1}, 1, 0, false, true, NULL, NULL},
-    {"3x3", 1, {3, 3}, {1, 1}, 1, 0, true, true, NULL, NULL},
-    {"4x4", 1, {4, 4}, {1, 1}, 1, 0, true, true, NULL, NULL},
-    {"4x4, one dimension slow", 1, {4, 4}, {2, 1}, 1, 0, false, true, NULL, NULL},
-    {"8x4", 1, {8, 4}, {1, 1}, 1, 0, false, false, NULL, NULL},
-    {"5x5", 1, {5, 5}, {1, 1}, 1, 0, true, true, NULL, NULL},
-    {"2x2x2", 1, {2, 2, 2}, {1, 1, 1}, 1, 0, false, true, NULL, NULL},
-    {"3x2x4", 1, {3, 2, 4}, {1, 1, 1}, 1, 0, false, true, NULL, NULL},
-    {"4x4x4, Z at half rate", 1, {4, 4, 4}, {2, 2, 1}, 1, 0, true, true, NULL, NULL},
-    {"2x2, 2 ranks per chip", 1, {2, 2}, {1, 1}, 2, 0, true, false, NULL, NULL},
-    {"2x2, 3 ranks per chip", 1, {2, 2}, {1, 1}, 3, 0, false, false, NULL, NULL},
-    {"4x4, 4 ranks per chip", 1, {4, 4}, {1, 1}, 4, 0, true, false, NULL, NULL},
-    {"3x3, 2 ranks per chip", 1, {3, 3}, {1, 1}, 2, 0, true, false, NULL, NULL},
-    {"5 chips of 3", 1, {0}, {0}, 3, 5, false, false, NULL, NULL},
-    {"3 groups of 4", 3, {0}, {0}, 1, 4, false, false, NULL, NULL},
-    {"2 groups of 2x2", 2, {2, 2}, {1, 1}, 1, 0, true, true, NULL, NULL},
-    {"3 groups of 2x2, 2 ranks per chip", 3, {2, 2}, {1, 1}, 2, 0, true, false, NULL, NULL},
-    {"2 groups of 4x4", 2, {4, 4}, {1, 1}, 1, 0, true, true, NULL, NULL},
-    {"5 groups of 3x3", 5, {3, 3}, {1, 1}, 1, 0, true, true, NULL, NULL},
-    {"2 groups of 4x4, 4 ranks per chip", 2, {4, 4}, {1, 1}, 4, 0, true, false, NULL, NULL},
-    {"3 groups of 4", 3, {0}, {0}, 1, 4, false, false, "ring", "ring"},
-    {"3 groups of 4", 3, {0}, {0}, 1, 4, false, false, "recursive", "ring"},
-    {"3 groups of 4", 3, {0}, {0}, 1, 4, false, false, "bruck", "direct"},
-    {"5 groups of 3", 5, {0}, {0}, 1, 3, false, false, "pat", "pat"},
-    {"5 groups of 3", 5, {0}, {0}, 1, 3, false, false, "direct", "bruck"},
-    {"7 groups of 3", 7, {0}, {0}, 1, 3, false, false, "ring", "recursive"},
-    {"4 groups of 3", 4, {0}, {0}, 1, 3, false, false, "direct", "double_tree"},
-    {"5 groups of 4", 5, {0}, {0}, 1, 4, false, false, "recursive", "two_shot_dual"},
-    {"5 groups of 4", 5, {0}, {0}, 1, 4, false, false, "ring", "one_shot"},
-    {"3 groups of 2x2", 3, {2, 2}, {1, 1}, 1, 0, true, false, "cycles", "ring"},
-    {"3 groups of 2x2", 3, {2, 2}, {1, 1}, 1, 0, true, true, "packed_trees", "double_tree"},
+    {"2x2", 1, {2, 2}, {1, 1}, 1, 0, true, true, NULL, NULL, 0},
+    {"2 chips of 2", 1, {2}, {1}, 2, 0, true, false, NULL, NULL, 0},
+    {"2 groups of 2", 2, {0}, {0}, 1, 2, false, false, NULL, NULL, 0},
+    {"a ring of 8", 1, {8}, {1}, 1, 0, true, true, NULL, NULL, 0},
+    {"4x2", 1, {4, 2}, {1, 1}, 1, 0, false, true, NULL, NULL, 0},
+    {"3x3", 1, {3, 3}, {1, 1}, 1, 0, true, true, NULL, NULL, 0},
+    {"4x4", 1, {4, 4}, {1, 1}, 1, 0, true, true, NULL, NULL, 0},
+    {"4x4, one dimension slow", 1, {4, 4}, {2, 1}, 1, 0, false, true, NULL, NULL, 0},
+    {"8x4", 1, {8, 4}, {1, 1}, 1, 0, false, false, NULL, NULL, 0},
+    {"5x5", 1, {5, 5}, {1, 1}, 1, 0, true, true, NULL, NULL, 0},
+    {"2x2x2", 1, {2, 2, 2}, {1, 1, 1}, 1, 0, false, true, NULL, NULL, 0},
+    {"3x2x4", 1, {3, 2, 4}, {1, 1, 1}, 1, 0, false, true, NULL, NULL, 0},
+    {"4x4x4, Z at half rate", 1, {4, 4, 4}, {2, 2, 1}, 1, 0, true, true, NULL, NULL, 0},
+    {"2x2, 2 ranks per chip", 1, {2, 2}, {1, 1}, 2, 0, true, false, NULL, NULL, 0},
+    {"2x2, 3 ranks per chip", 1, {2, 2}, {1, 1}, 3, 0, false, false, NULL, NULL, 0},
+    {"4x4, 4 ranks per chip", 1, {4, 4}, {1, 1}, 4, 0, true, false, NULL, NULL, 0},
+    {"3x3, 2 ranks per chip", 1, {3, 3}, {1, 1}, 2, 0, true, false, NULL, NULL, 0},
+    {"5 chips of 3", 1, {0}, {0}, 3, 5, false, false, NULL, NULL, 0},
+    {"3 groups of 4", 3, {0}, {0}, 1, 4, false, false, NULL, NULL, 0},
+    {"2 groups of 2x2", 2, {2, 2}, {1, 1}, 1, 0, true, true, NULL, NULL, 0},
+    {"3 groups of 2x2, 2 ranks per chip", 3, {2, 2}, {1, 1}, 2, 0, true, false, NULL, NULL, 0},
+    {"2 groups of 4x4", 2, {4, 4}, {1, 1}, 1, 0, true, true, NULL, NULL, 0},
+    {"5 groups of 3x3", 5, {3, 3}, {1, 1}, 1, 0, true, true, NULL, NULL, 0},
+    {"2 groups of 4x4, 4 ranks per chip", 2, {4, 4}, {1, 1}, 4, 0, true, false, NULL, NULL, 0},
+    {"2x2, 3 lanes", 1, {2, 2}, {1, 1}, 1, 0, true, true, NULL, NULL, 3},
+    {"4x4, 2 lanes", 1, {4, 4}, {1, 1}, 1, 0, true, true, NULL, NULL, 2},
+    {"4x4x4, Z at half rate, 3 lanes", 1, {4, 4, 4}, {2, 2, 1}, 1, 0, true, true, NULL, NULL, 3},
+    {"3 groups of 4", 3, {0}, {0}, 1, 4, false, false, "ring", "ring", 0},
+    {"3 groups of 4", 3, {0}, {0}, 1, 4, false, false, "recursive", "ring", 0},
+    {"3 groups of 4", 3, {0}, {0}, 1, 4, false, false, "bruck", "direct", 0},
+    {"5 groups of 3", 5, {0}, {0}, 1, 3, false, false, "pat", "pat", 0},
+    {"5 groups of 3", 5, {0}, {0}, 1, 3, false, false, "direct", "bruck", 0},
+    {"7 groups of 3", 7, {0}, {0}, 1, 3, false, false, "ring", "recursive", 0},
+    {"4 groups of 3", 4, {0}, {0}, 1, 3, false, false, "direct", "double_tree", 0},
+    {"5 groups of 4", 5, {0}, {0}, 1, 4, false, false, "recursive", "two_shot_dual", 0},
+    {"5 groups of 4", 5, {0}, {0}, 1, 4, false, false, "ring", "one_shot", 0},
+    {"3 groups of 2x2", 3, {2, 2}, {1, 1}, 1, 0, true, false, "cycles", "ring", 0},
+    {"3 groups of 2x2", 3, {2, 2}, {1, 1}, 1, 0, true, true, "packed_trees", "double_tree", 0},
 };
 /* clang-format on */
 
@@ -175,6 +179,7 @@ static void make(const struct recipe *r, struct graphs_entry *e)
     e->name = r->name;
     e->intra = r->intra;
     e->inter = r->inter;
+    e->lanes = r->lanes;
     g->per_chip = r->per_chip;
     g->group_size = product(r) * r->per_chip;
     g->nranks = r->ngroups * g->group_size;
@@ -205,6 +210,7 @@ struct sched_args graphs_args(const struct graphs_entry *e, const struct sched_a
     with.graph = &e->graph;
     with.intra = e->intra;
     with.inter = e->inter;
+    with.lanes = e->lanes;
     return with;
 }
 

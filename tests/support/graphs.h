@@ -8,13 +8,15 @@
 struct graphs_entry {
     const char *name;          /* "4x4, 4 ranks per chip" */
     const char *intra, *inter; /* for compositions, or NULL: their choice */
+    int32_t lanes;             /* 0: one */
     struct sched_graph graph;
 };
 
 /* Number i of the list, smallest first where it matters; NULL beyond its end. Made on
  * first use, by one thread. */
 const struct graphs_entry *graphs_get(int i);
-/* args with the graph and the names of an entry; the rank count is the graph's. */
+/* args with the graph, the names and the lanes of an entry; the rank count is the
+ * graph's. */
 struct sched_args graphs_args(const struct graphs_entry *e,
                               const struct sched_args *args);
 /* Whether the algorithm needs a graph, as far as this rank count shows. */
