@@ -51,3 +51,11 @@ tests_unit_test_algo_tree_SOURCES = tests/unit/test_algo_tree.c
 tests_unit_test_algo_tree_LDADD = $(TEST_LIBS)
 
 dist_check_SCRIPTS += tests/scripts/algo-drawings
+
+check_PROGRAMS += tests/unit/test_algo_machine
+tests_unit_test_algo_machine_SOURCES = tests/unit/test_algo_machine.c
+tests_unit_test_algo_machine_LDADD = $(GRAPH_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_algo_torus
+tests_unit_test_algo_torus_SOURCES = tests/unit/test_algo_torus.c
+tests_unit_test_algo_torus_LDADD = $(TEST_LIBS)

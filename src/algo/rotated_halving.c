@@ -25,34 +25,34 @@
  *         4  2-3=    0-1=    2-3=    0-1=
  *            6-7=    6-7=    4-5=    4-5=
  *
- *     reduce_scatter rotated_halving, 4 ranks, root 0: 24 messages, 3 rounds
+ *     reduce_scatter rotated_halving, 4 ranks, root 0: 24 messages, 2 rounds
  *     round  rank 0  rank 1  rank 2  rank 3
  *         0  2>1     0>0     2>3     0>2
- *            5>2     5>3     1>0     1>1
- *         1  +t0=    +t2=    +t0=    +t2=
  *            6>1     4>0     6>3     4>2
- *            +t1=    +t1=    +t5=    +t5=
+ *            5>2     5>3     1>0     1>1
  *            7>2     7>3     3>0     3>1
- *         2  +t4=    +t6=    +t4=    +t6=
+ *         1  +t0=    +t2=    +t0=    +t2=
+ *            +t4=    +t6=    +t4=    +t6=
  *            t4>2    t6>3    t0>0    t2>1
+ *            +t1=    +t1=    +t5=    +t5=
  *            +t3=    +t3=    +t7=    +t7=
  *            t3>1    t1>0    t7>3    t5>2
- *         3  +0=     +2=     +4=     +6=
+ *         2  +0=     +2=     +4=     +6=
  *            +1=     +3=     +5=     +7=
  *
- *     all_gather rotated_halving, 4 ranks, root 0: 24 messages, 3 rounds
+ *     all_gather rotated_halving, 4 ranks, root 0: 24 messages, 2 rounds
  *     round  rank 0  rank 1  rank 2  rank 3
  *         0  0=>2    2=>3    4=>0    6=>1
  *            1=>1    3=>0    5=>3    7=>2
  *         1  4=      6=      0=      2=
  *            0>1     2>0     0>3     2>2
+ *            4>1     6>0     4>3     6>2
  *            3=      1=      7=      5=
  *            1>2     1>3     5>0     5>1
- *         2  2=      0=      2=      0=
- *            4>1     6>0     4>3     6>2
- *            5=      5=      1=      1=
  *            3>2     3>3     7>0     7>1
- *         3  6=      4=      6=      4=
+ *         2  2=      0=      2=      0=
+ *            6=      4=      6=      4=
+ *            5=      5=      1=      1=
  *            7=      7=      3=      3=
  *
  * Where dimensions differ in rate, bits of slow ones lie between fast ones, and parts
@@ -66,12 +66,12 @@
  *
  * rounds   log2(n) for reduce_scatter and all_gather, 2 log2(n) for all_reduce; the
  *          blocks of a step go one by one in reduce_scatter and all_gather, where they do
- *          not lie together, so that rounds of messages are n - 1
+ *          not lie together, two at a time: about n / 2 rounds of messages
  * bytes    sent by a rank: (n - 1) / n of the whole vector per phase, the least possible,
  *          spread over the links by rate
  * limits   one group of ranks on a torus of 2 or 4 chips in every dimension; a slow link
- *          has half the rate of a fast one or more. d channels. all_reduce needs two
- *          messages of credit, since a last sum is also a first share
+ *          has half the rate of a fast one or more. d channels; two messages of credit,
+ *          since a last sum is also a first share, and blocks are sent one ahead
  * source   Johnsson and Ho, Optimum broadcasting and personalized communication in
  *          hypercubes, IEEE Trans. Comput. 38 (1989), for the rotation; the weights are
  *          derived in torus.h
@@ -146,7 +146,7 @@ static void build(struct build *b, const struct sched_args *args)
     int32_t nsub = all ? n * cube.weight : cube.weight;
     int32_t tmp = cube.nbits < 2 ? 0 : all ? nsub : in ? n * nsub : 0;
     build_shape(b, nsub, tmp, in ? SCHED_IN : SCHED_OUT);
-    build_credits(b, all ? 2 : 1);
+    build_credits(b, 2);
     for (int32_t part = 0, before = 0; part < cube.nparts; part++) {
         build_part(b, args, &cube, part, before, rank_at);
         before += cube.weights[part];

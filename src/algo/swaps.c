@@ -74,6 +74,16 @@ static struct run block_of(const struct swaps *s, int32_t position)
     return (struct run){s->rank_at[position] * s->nsub + s->first, s->weight};
 }
 
+/* Blocks are sent one ahead of those that are received, so that two are on their way. */
+static void send_ahead(struct build *b, const struct swaps *s, enum sched_space from,
+                       struct run away, int32_t step, int32_t i)
+{
+    for (int32_t k = i == 0 ? 0 : i + 1; k <= i + 1 && k < away.n; k++) {
+        struct run out = block_of(s, away.first + k);
+        build_send(b, s->channel, from, out.first, out.n, s->partner[step]);
+    }
+}
+
 void swaps_reduce_scatter(struct build *b, const struct swaps *s)
 {
     int32_t last = s->nsteps - 1;
@@ -81,9 +91,8 @@ void swaps_reduce_scatter(struct build *b, const struct swaps *s)
         struct run away = given(s, t + 1), keep = kept(s, t + 1);
         enum sched_space mine = t == 0 ? SCHED_IN : SCHED_TMP;
         for (int32_t i = 0; i < keep.n; i++) {
-            struct run out = block_of(s, away.first + i),
-                       in = block_of(s, keep.first + i);
-            build_send(b, s->channel, mine, out.first, out.n, s->partner[t]);
+            struct run in = block_of(s, keep.first + i);
+            send_ahead(b, s, mine, away, t, i);
             combine(b, s, s->partner[t], mine, in);
             if (t < last) {
                 build_local_out(b, SCHED_TMP, in.first);
@@ -104,10 +113,9 @@ void swaps_all_gather(struct build *b, const struct swaps *s)
     for (int32_t t = last; t >= 0; t--) {
         struct run mine = kept(s, t + 1), theirs = given(s, t + 1);
         for (int32_t i = 0; i < mine.n; i++) {
-            struct run out = block_of(s, mine.first + i),
-                       in = block_of(s, theirs.first + i);
+            struct run in = block_of(s, theirs.first + i);
             if (t < last)
-                build_send(b, s->channel, SCHED_OUT, out.first, out.n, s->partner[t]);
+                send_ahead(b, s, SCHED_OUT, mine, t, i);
             build_recv(b, s->channel, s->partner[t], SCHED_OUT, in.first, in.n);
         }
     }

@@ -39,34 +39,34 @@
  *            10-11=    10-11=    8-9=      8-9=
  *            14-15=    14-15=    12-13=    12-13=
  *
- *     reduce_scatter swing, 4 ranks, root 0: 48 messages, 3 rounds
+ *     reduce_scatter swing, 4 ranks, root 0: 48 messages, 2 rounds
  *     round  rank 0  rank 1  rank 2  rank 3
  *         0  4>1     0>0     4>3     0>2
- *            5>1     1>0     5>3     1>2
- *            10>2    10>3    2>0     2>1
- *            11>2    11>3    3>0     3>1
- *         1  +t0=    +t4=    +t0=    +t4=
  *            12>1    8>0     12>3    8>2
- *            +t1=    +t5=    +t1=    +t5=
+ *            5>1     1>0     5>3     1>2
  *            13>1    9>0     13>3    9>2
- *            +t2=    +t2=    +t10=   +t10=
+ *            10>2    10>3    2>0     2>1
  *            14>2    14>3    6>0     6>1
- *            +t3=    +t3=    +t11=   +t11=
+ *            11>2    11>3    3>0     3>1
  *            15>2    15>3    7>0     7>1
- *         2  +t8=    +t12=   +t8=    +t12=
+ *         1  +t0=    +t4=    +t0=    +t4=
+ *            +t8=    +t12=   +t8=    +t12=
  *            t8>2    t12>3   t0>0    t4>1
+ *            +t1=    +t5=    +t1=    +t5=
  *            +t9=    +t13=   +t9=    +t13=
  *            t9>2    t13>3   t1>0    t5>1
+ *            +t2=    +t2=    +t10=   +t10=
  *            +t6=    +t6=    +t14=   +t14=
  *            t6>1    t2>0    t14>3   t10>2
+ *            +t3=    +t3=    +t11=   +t11=
  *            +t7=    +t7=    +t15=   +t15=
  *            t7>1    t3>0    t15>3   t11>2
- *         3  +0=     +4=     +8=     +12=
+ *         2  +0=     +4=     +8=     +12=
  *            +1=     +5=     +9=     +13=
  *            +2=     +6=     +10=    +14=
  *            +3=     +7=     +11=    +15=
  *
- *     all_gather swing, 4 ranks, root 0: 48 messages, 3 rounds
+ *     all_gather swing, 4 ranks, root 0: 48 messages, 2 rounds
  *     round  rank 0  rank 1  rank 2  rank 3
  *         0  0=>2    4=>3    8=>0    12=>1
  *            1=>2    5=>3    9=>0    13=>1
@@ -74,33 +74,33 @@
  *            3=>1    7=>0    11=>3   15=>2
  *         1  8=      12=     0=      4=
  *            0>1     4>0     0>3     4>2
+ *            8>1     12>0    8>3     12>2
  *            9=      13=     1=      5=
  *            1>1     5>0     1>3     5>2
+ *            9>1     13>0    9>3     13>2
  *            6=      2=      14=     10=
  *            2>2     2>3     10>0    10>1
+ *            6>2     6>3     14>0    14>1
  *            7=      3=      15=     11=
  *            3>2     3>3     11>0    11>1
- *         2  4=      0=      4=      0=
- *            8>1     12>0    8>3     12>2
- *            5=      1=      5=      1=
- *            9>1     13>0    9>3     13>2
- *            10=     10=     2=      2=
- *            6>2     6>3     14>0    14>1
- *            11=     11=     3=      3=
  *            7>2     7>3     15>0    15>1
- *         3  12=     8=      12=     8=
+ *         2  4=      0=      4=      0=
+ *            12=     8=      12=     8=
+ *            5=      1=      5=      1=
  *            13=     9=      13=     9=
+ *            10=     10=     2=      2=
  *            14=     14=     6=      6=
+ *            11=     11=     3=      3=
  *            15=     15=     7=      7=
  *
  * On rings of four it is rotated halving with other labels.
  *
  * rounds   log2(n) for reduce_scatter and all_gather, 2 log2(n) for all_reduce; the
- *          blocks of a step go one by one in reduce_scatter and all_gather
+ *          blocks of a step go one by one in reduce_scatter and all_gather, as in
+ *          rotated_halving.c
  * bytes    sent by a rank: (n - 1) / n of the whole vector per phase
  * limits   dimensions are powers of two; links are shared from the third step of a
- *          dimension on. Two channels per dimension; all_reduce needs two messages of
- *          credit
+ *          dimension on. Two channels per dimension; two messages of credit
  * source   De Sensi, Bonato, Saam and Hoefler, Swing: short-cutting rings for higher
  *          bandwidth allreduce, NSDI 2024
  */
@@ -238,7 +238,7 @@ static void build(struct build *b, const struct sched_args *args)
     int32_t nsub = all ? n * nparts : nparts;
     int32_t tmp = n < 4 ? 0 : all ? nsub : in ? n * nsub : 0;
     build_shape(b, nsub, tmp, in ? SCHED_IN : SCHED_OUT);
-    build_credits(b, all ? 2 : 1);
+    build_credits(b, 2);
     for (int32_t part = 0; part < nparts; part++)
         build_part(b, args, part, scratch);
     free(scratch);
