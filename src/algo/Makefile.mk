@@ -32,6 +32,7 @@ libtrnccl_core_la_SOURCES += src/algo/rotated_doubling.c
 libtrnccl_core_la_SOURCES += src/algo/rotated_halving.c
 libtrnccl_core_la_SOURCES += src/algo/runs.h
 libtrnccl_core_la_SOURCES += src/algo/scatter_allgather.c
+libtrnccl_core_la_SOURCES += src/algo/split.c src/algo/split.h
 libtrnccl_core_la_SOURCES += src/algo/swaps.c src/algo/swaps.h
 libtrnccl_core_la_SOURCES += src/algo/swing.c
 libtrnccl_core_la_SOURCES += src/algo/torus.c src/algo/torus.h

@@ -10,6 +10,10 @@
 
 enum algo_flags {
     ALGO_V = 1, /* correct for blocks of different sizes as well (the v-forms) */
+    /* All-reduce: every chunk is completed at one rank, in a step that keeps it in OUT,
+     * and goes to the others from there; messages of partial sums are received to be
+     * combined, and final ones are not. Something can be put in between (split.h). */
+    ALGO_SPLITS = 2,
 };
 
 struct algo {

@@ -182,6 +182,7 @@ static void build(struct build *b, const struct sched_args *args)
 const struct algo algo_all_reduce_bucket = {
     .name = NAME,
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary = "rings along one dimension of a torus after the other, rotated over them",
     .build = build,
     .refuse = refuse,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "algo/embed.h"
+#include "algo/split.h"
 
 /* ---- which algorithms ---------------------------------------------------------------
  */
@@ -48,29 +49,41 @@ static const char *refuse_phase(const struct compose *c, const struct sched_args
     if (!algo)
         return between ? "the algorithm between the groups does not exist"
                        : "the algorithm in the groups does not exist";
-    if (args->coll == SCHED_ALL_REDUCE && !between && !(algo->flags & ALGO_V))
-        return "the algorithm in the groups cannot serve blocks of different sizes";
+    if (args->coll == SCHED_ALL_REDUCE && !between &&
+        !(algo->flags & (coll == SCHED_ALL_REDUCE ? ALGO_SPLITS : ALGO_V)))
+        return "the algorithm in the groups neither splits nor serves blocks of "
+               "different "
+               "sizes";
     return algo->refuse ? algo->refuse(&phase) : NULL;
+}
+
+/* The algorithm of that name for a phase, if it can serve it; *reason says why not. */
+static const struct algo *phase_find(const struct compose *c,
+                                     const struct sched_args *args, enum sched_coll coll,
+                                     const char *name, const char **reason)
+{
+    const struct algo *a = find(coll, name);
+    const char *why = refuse_phase(c, args, coll, false, a);
+    *reason = *reason ? *reason : why;
+    return why ? NULL : a;
 }
 
 const char *compose_find(struct compose *c, const struct sched_args *args,
                          const char *inside, const char *between)
 {
     enum sched_coll coll = args->coll;
-    const char *reason = NULL;
-    c->reduce = c->gather = c->exchange = NULL;
-    if (coll == SCHED_ALL_REDUCE || coll == SCHED_REDUCE_SCATTER) {
-        c->reduce = find(SCHED_REDUCE_SCATTER, inside);
-        reason = refuse_phase(c, args, SCHED_REDUCE_SCATTER, false, c->reduce);
-    }
-    if (!reason && (coll == SCHED_ALL_REDUCE || coll == SCHED_ALL_GATHER)) {
-        c->gather = find(SCHED_ALL_GATHER, inside);
-        reason = refuse_phase(c, args, SCHED_ALL_GATHER, false, c->gather);
-    }
-    if (!reason && coll == SCHED_ALL_TO_ALL) {
-        c->exchange = find(SCHED_ALL_TO_ALL, inside);
-        reason = refuse_phase(c, args, SCHED_ALL_TO_ALL, false, c->exchange);
-    }
+    const char *reason = NULL, *whole_reason = NULL;
+    c->whole = c->reduce = c->gather = c->exchange = NULL;
+    if (coll == SCHED_ALL_REDUCE)
+        c->whole = phase_find(c, args, coll, inside, &whole_reason);
+    if (coll == SCHED_ALL_REDUCE || coll == SCHED_REDUCE_SCATTER)
+        c->reduce = phase_find(c, args, SCHED_REDUCE_SCATTER, inside, &reason);
+    if (coll == SCHED_ALL_REDUCE || coll == SCHED_ALL_GATHER)
+        c->gather = phase_find(c, args, SCHED_ALL_GATHER, inside, &reason);
+    if (coll == SCHED_ALL_TO_ALL)
+        c->exchange = phase_find(c, args, SCHED_ALL_TO_ALL, inside, &reason);
+    if (reason && c->whole)
+        reason = NULL;
     c->between = find(coll, between);
     return reason ? reason : refuse_phase(c, args, coll, true, c->between);
 }
@@ -349,8 +362,31 @@ static bool make_parts(struct work *w, const struct compose *c,
            part_of(w, c, args, BACK, SCHED_ALL_GATHER, c->gather, !w->packs);
 }
 
-void compose_build(struct build *b, const struct sched_args *args,
-                   const struct compose *c)
+/* An all-reduce by cutting one. False: what is in the groups cannot be cut after all, or
+ * there are too few channels to do it for each of its own. */
+static bool try_split(struct build *b, const struct sched_args *args,
+                      const struct compose *c)
+{
+    struct sched_args in = phase_args(c, args, SCHED_ALL_REDUCE, false),
+                      between = phase_args(c, args, SCHED_ALL_REDUCE, true);
+    in.inplace = args->inplace;
+    between.inplace = true;
+    struct split s = {.inside = compose_part(b, c->whole, &in),
+                      .first_rank = args->rank / c->size * c->size,
+                      .mine = args->rank % c->size,
+                      .size = c->size};
+    if (s.inside)
+        s.between = compose_part(b, c->between, &between);
+    bool suits = !s.between || split_suits(&s);
+    if (s.between && suits)
+        split_build(b, &s);
+    sched_destroy((struct sched *)s.inside);
+    sched_destroy((struct sched *)s.between);
+    return suits;
+}
+
+static void phases_build(struct build *b, const struct sched_args *args,
+                         const struct compose *c)
 {
     struct work w = {.b = b,
                      .size = c->size,
@@ -373,4 +409,17 @@ void compose_build(struct build *b, const struct sched_args *args,
     }
     for (int i = 0; i < NPHASES; i++)
         sched_destroy(w.part[i]);
+}
+
+void compose_build(struct build *b, const struct sched_args *args,
+                   const struct compose *c)
+{
+    if (c->whole && try_split(b, args, c))
+        return;
+    if (args->coll == SCHED_ALL_REDUCE && !(c->reduce && c->gather))
+        build_abort(b, error_set(trncclInvalidArgument,
+                                 "%s in groups needs too many channels, or cannot be cut",
+                                 c->whole->name));
+    else
+        phases_build(b, args, c);
 }

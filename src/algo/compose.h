@@ -8,10 +8,10 @@
 
 struct compose {
     int32_t size; /* ranks of a group */
-    /* In the groups: reduce-scatter and all-gather for an all-reduce, else one of the two
-     * or all-to-all; those that are not needed are NULL. Between: the collective itself.
-     */
-    const struct algo *reduce, *gather, *exchange, *between;
+    /* In the groups: for an all-reduce one that splits, or reduce-scatter and all-gather;
+     * else one of the two or all-to-all; those that are not needed are NULL. Between: the
+     * collective itself. */
+    const struct algo *whole, *reduce, *gather, *exchange, *between;
     const struct sched_graph *inside, *across; /* what each may know; NULL: nothing */
 };
 

@@ -156,6 +156,7 @@ const struct algo algo_all_gather_cycles = {
 const struct algo algo_all_reduce_cycles = {
     .name = "cycles",
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary = "rings both ways along every cycle: 2(n-1) rounds, 2(n-1)/n of the bytes",
     .build = build,
     .refuse = refuse,

@@ -161,6 +161,7 @@ const struct algo algo_all_reduce_one_shot = {
 const struct algo algo_all_reduce_two_shot = {
     .name = "two_shot",
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary =
         "direct reduce-scatter that writes to all: 2 rounds, 2(n-1)/n of the bytes",
     .build = build_two_shot,
@@ -168,6 +169,7 @@ const struct algo algo_all_reduce_two_shot = {
 const struct algo algo_all_reduce_two_shot_dual = {
     .name = "two_shot_dual",
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary = "two_shot for two halves at a time: 2 rounds that overlap over slices",
     .build = build_two_shot_dual,
 };

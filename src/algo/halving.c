@@ -252,6 +252,7 @@ static void build_all_gather(struct build *b, const struct sched_args *args)
 const struct algo algo_all_reduce_halving_doubling = {
     .name = "halving_doubling",
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary =
         "recursive halving, then doubling: 2 log2(n) rounds, 2(n-1)/n of the bytes",
     .build = build_all_reduce,

@@ -9,8 +9,8 @@
  *         1  +0-1=   +2-3=   +0-1=   +2-3=
  *            1>2     3>3     0>0     2>1
  *         2  +0=>2   +2=>3   +1=>0   +3=>1
- *         3  1=      3=      0=      2=
- *            0-1>1   2-3>0   0-1>3   2-3>2
+ *         3  0-1>1   2-3>0   0-1>3   2-3>2
+ *            1=      3=      0=      2=
  *         4  2-3=    0-1=    2-3=    0-1=
  *
  *     all_gather hierarchical, 4 ranks, root 0: 12 messages, 2 rounds
@@ -43,22 +43,23 @@
  *            0-1=    0-1=    2-3=    2-3=
  *         3  2-3=    2-3=    0-1=    0-1=
  *
- * all_reduce scatters the sums of a group over its ranks, reduces these shares between
- * the groups and gathers them again; all_gather begins between the groups, reduce_scatter
- * ends there. all_to_all hands each rank of the group what is meant for its number
- * anywhere, so that one message goes to each other group. Phases have channels of their
- * own and a phase of a round waits for the phase before of that round only: over slices
- * they overlap, and the slowest phase binds.
+ * all_reduce cuts that of the groups where each chunk is completed at one rank, and puts
+ * an all_reduce between the groups there (split.h), or runs reduce_scatter, all_reduce
+ * and all_gather one after the other; all_gather begins between the groups,
+ * reduce_scatter ends there. all_to_all hands each rank of the group what is meant for
+ * its number anywhere, so that one message goes to each other group. Phases have channels
+ * of their own and a phase of a round waits for the phase before of that round only: over
+ * slices they overlap, and the slowest phase binds.
  *
  * rounds   those of the phases, one after the other
  * bytes    sent by a rank, with G groups of size L: in its group (L - 1) / L of the
  *          vector per phase (all_gather and reduce_scatter: of the result, of the
  *          contribution), between the groups 1 / L of what a flat algorithm sends, but
  *          all of it in all_to_all
- * limits   groups of equal size and two ranks or more. In the groups all_reduce needs
- *          algorithms that serve blocks of different sizes. Scratch: all_gather and
- *          reduce_scatter pack blocks where a message between groups has several;
- *          reduce_scatter and all_to_all keep what they got in the group
+ * limits   groups of equal size and two ranks or more. In the groups all_reduce needs one
+ *          that splits, or a pair that serves blocks of different sizes. Scratch:
+ *          all_gather and reduce_scatter pack blocks where a message between groups has
+ *          several; reduce_scatter and all_to_all keep what they got in the group
  * source   Neuron documentation, "Inter-node collective communications"; Graham et al.,
  *          Cheetah: a framework for scalable hierarchical collective operations, CCGrid
  *          2011

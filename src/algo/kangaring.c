@@ -241,6 +241,7 @@ const struct algo algo_all_gather_kangaring = {
 const struct algo algo_all_reduce_kangaring = {
     .name = "kangaring",
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary = "rings of pairs of ranks of a chip, one of which hands on: n rounds",
     .build = build,
     .refuse = refuse,

@@ -91,6 +91,7 @@ static void build_reduce_scatter(struct build *b, const struct sched_args *args)
 const struct algo algo_all_reduce_ring = {
     .name = "ring",
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary = "reduce, then gather around a ring: 2(n-1) rounds, 2(n-1)/n of the bytes",
     .build = build_all_reduce,
 };

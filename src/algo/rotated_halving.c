@@ -164,6 +164,7 @@ const struct algo algo_all_gather_rotated_halving = {
 const struct algo algo_all_reduce_rotated_halving = {
     .name = NAME,
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary = "halving and doubling on a torus, all links at once: 2 log2(n) rounds",
     .build = build,
     .refuse = refuse,

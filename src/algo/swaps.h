@@ -24,9 +24,9 @@ struct swaps {
 };
 
 /* All take two messages of credit: in an all-reduce the last sum is also the first share,
- * and blocks are sent one ahead. All-reduce: TMP like OUT, if there are two steps or more.
- * Reduce-scatter: TMP like IN, likewise; a message per block. All-gather: a message per
- * block. */
+ * and blocks are sent one ahead. All-reduce: TMP like OUT, if there are two steps or
+ * more. Reduce-scatter: TMP like IN, likewise; a message per block. All-gather: a message
+ * per block. */
 void swaps_all_reduce(struct build *b, const struct swaps *s);
 void swaps_reduce_scatter(struct build *b, const struct swaps *s);
 void swaps_all_gather(struct build *b, const struct swaps *s);

@@ -255,6 +255,7 @@ const struct algo algo_all_gather_swing = {
 const struct algo algo_all_reduce_swing = {
     .name = NAME,
     .coll = SCHED_ALL_REDUCE,
+    .flags = ALGO_SPLITS,
     .summary = "halving, doubling with partners near on a torus: 2 log2(n) rounds",
     .build = build,
     .refuse = refuse,

@@ -123,7 +123,7 @@ static const struct claim {
     {SCHED_ALL_REDUCE, "chip_mesh", "4x4, 4 ranks per chip", 4, 2 * 63 / 64.0, false,
      false},
     {SCHED_ALL_GATHER, "packed_trees", "4x4", 8, 0, true, false},
-    {SCHED_ALL_REDUCE, "hierarchical", "2 groups of 4x4", 18, 0, false, false},
+    {SCHED_ALL_REDUCE, "hierarchical", "2 groups of 4x4", 10, 0, false, false},
 };
 
 /* "" or what is broken. */
