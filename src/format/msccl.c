@@ -3,15 +3,24 @@
 #include <stdlib.h>
 
 const struct msccl_traits msccl_traits[MSCCL_NTYPES] = {
-    [MSCCL_SEND] = {"s", .sends = true, .reads = true},
-    [MSCCL_RECV] = {"r", .receives = true, .writes = true},
-    [MSCCL_RECV_COPY_SEND] = {"rcs", .receives = true, .sends = true, .writes = true},
-    [MSCCL_RECV_REDUCE_SEND] = {"rrs", .receives = true, .sends = true, .reads = true},
-    [MSCCL_RECV_REDUCE_COPY] = {"rrc", .receives = true, .reads = true, .writes = true},
+    [MSCCL_SEND] = {.name = "s", .sends = true, .reads = true},
+    [MSCCL_RECV] = {.name = "r", .receives = true, .writes = true},
+    [MSCCL_RECV_COPY_SEND] = {.name = "rcs",
+                              .receives = true,
+                              .sends = true,
+                              .writes = true},
+    [MSCCL_RECV_REDUCE_SEND] = {.name = "rrs",
+                                .receives = true,
+                                .sends = true,
+                                .reads = true},
+    [MSCCL_RECV_REDUCE_COPY] = {.name = "rrc",
+                                .receives = true,
+                                .reads = true,
+                                .writes = true},
     [MSCCL_RECV_REDUCE_COPY_SEND] = {"rrcs", true, true, true, true},
-    [MSCCL_COPY] = {"cpy", .reads = true, .writes = true},
-    [MSCCL_REDUCE] = {"re", .reads = true, .writes = true},
-    [MSCCL_NOP] = {"nop"},
+    [MSCCL_COPY] = {.name = "cpy", .reads = true, .writes = true},
+    [MSCCL_REDUCE] = {.name = "re", .reads = true, .writes = true},
+    [MSCCL_NOP] = {.name = "nop"},
 };
 
 bool msccl_coll_has_blocks(enum sched_coll coll)

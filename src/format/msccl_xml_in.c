@@ -207,16 +207,19 @@ static trncclResult_t read_algo(struct parser *p)
     struct msccl *m = p->m;
     enum { NAME, COLL, NGPUS, NCHUNKS, NCHANNELS, ROOT, INPLACE, OUTOFPLACE, MIN, MAX };
     struct attribute a[] = {
-        [NAME] = {"name", .word = name},
-        [COLL] = {"coll", .word = coll, .needed = true},
-        [NGPUS] = {"ngpus", 1, MSCCL_MAX_RANKS, true},
-        [NCHUNKS] = {"nchunksperloop", 1, MSCCL_MAX_CHUNKS, true},
-        [NCHANNELS] = {"nchannels", 1, INT32_MAX},
-        [ROOT] = {"root", 0, MSCCL_MAX_RANKS - 1},
-        [INPLACE] = {"inplace", 0, 1},
-        [OUTOFPLACE] = {"outofplace", 0, 1},
-        [MIN] = {"minBytes", 0, INT64_MAX},
-        [MAX] = {"maxBytes", 0, INT64_MAX},
+        [NAME] = {.name = "name", .word = name},
+        [COLL] = {.name = "coll", .word = coll, .needed = true},
+        [NGPUS] = {.name = "ngpus", .min = 1, .max = MSCCL_MAX_RANKS, .needed = true},
+        [NCHUNKS] = {.name = "nchunksperloop",
+                     .min = 1,
+                     .max = MSCCL_MAX_CHUNKS,
+                     .needed = true},
+        [NCHANNELS] = {.name = "nchannels", .min = 1, .max = INT32_MAX},
+        [ROOT] = {.name = "root", .min = 0, .max = MSCCL_MAX_RANKS - 1},
+        [INPLACE] = {.name = "inplace", .min = 0, .max = 1},
+        [OUTOFPLACE] = {.name = "outofplace", .min = 0, .max = 1},
+        [MIN] = {.name = "minBytes", .min = 0, .max = INT64_MAX},
+        [MAX] = {.name = "maxBytes", .min = 0, .max = INT64_MAX},
         {0},
     };
     TRY(attributes_read(p, "algo", a));
@@ -247,8 +250,8 @@ static trncclResult_t read_gpu(struct parser *p)
     struct msccl *m = p->m;
     enum { ID, SCRATCH };
     struct attribute a[] = {
-        [ID] = {"id", 0, m->nranks - 1, true},
-        [SCRATCH] = {"s_chunks", 0, MSCCL_MAX_CHUNKS},
+        [ID] = {.name = "id", .min = 0, .max = m->nranks - 1, .needed = true},
+        [SCRATCH] = {.name = "s_chunks", .min = 0, .max = MSCCL_MAX_CHUNKS},
         {0},
     };
     TRY(attributes_read(p, "gpu", a));
@@ -278,10 +281,10 @@ static trncclResult_t read_tb(struct parser *p)
     enum { ID, SEND, RECV, CHAN };
     int32_t last = p->nchannels > 0 ? p->nchannels - 1 : INT32_MAX;
     struct attribute a[] = {
-        [ID] = {"id", 0, INT32_MAX, true},
-        [SEND] = {"send", -1, m->nranks - 1, true},
-        [RECV] = {"recv", -1, m->nranks - 1, true},
-        [CHAN] = {"chan", 0, last},
+        [ID] = {.name = "id", .min = 0, .max = INT32_MAX, .needed = true},
+        [SEND] = {.name = "send", .min = -1, .max = m->nranks - 1, .needed = true},
+        [RECV] = {.name = "recv", .min = -1, .max = m->nranks - 1, .needed = true},
+        [CHAN] = {.name = "chan", .min = 0, .max = last},
         {0},
     };
     TRY(attributes_read(p, "tb", a));
@@ -371,16 +374,16 @@ static trncclResult_t read_step(struct parser *p)
          dst[MSCCL_NAME_BYTES] = "o";
     enum { S, TYPE, SRCBUF, SRCOFF, DSTBUF, DSTOFF, CNT, DEPID, DEPS, HASDEP };
     struct attribute a[] = {
-        [S] = {"s", 0, INT32_MAX, true},
-        [TYPE] = {"type", .word = type, .needed = true},
-        [SRCBUF] = {"srcbuf", .word = src},
-        [SRCOFF] = {"srcoff", -1, INT32_MAX, .value = -1},
-        [DSTBUF] = {"dstbuf", .word = dst},
-        [DSTOFF] = {"dstoff", -1, INT32_MAX, .value = -1},
-        [CNT] = {"cnt", 0, MSCCL_MAX_CHUNKS, .value = 1},
-        [DEPID] = {"depid", -1, INT32_MAX, .value = -1},
-        [DEPS] = {"deps", -1, INT32_MAX, .value = -1},
-        [HASDEP] = {"hasdep", 0, 1, .value = -1},
+        [S] = {.name = "s", .min = 0, .max = INT32_MAX, .needed = true},
+        [TYPE] = {.name = "type", .word = type, .needed = true},
+        [SRCBUF] = {.name = "srcbuf", .word = src},
+        [SRCOFF] = {.name = "srcoff", .min = -1, .max = INT32_MAX, .value = -1},
+        [DSTBUF] = {.name = "dstbuf", .word = dst},
+        [DSTOFF] = {.name = "dstoff", .min = -1, .max = INT32_MAX, .value = -1},
+        [CNT] = {.name = "cnt", .min = 0, .max = MSCCL_MAX_CHUNKS, .value = 1},
+        [DEPID] = {.name = "depid", .min = -1, .max = INT32_MAX, .value = -1},
+        [DEPS] = {.name = "deps", .min = -1, .max = INT32_MAX, .value = -1},
+        [HASDEP] = {.name = "hasdep", .min = 0, .max = 1, .value = -1},
         {0},
     };
     TRY(attributes_read(p, "step", a));

@@ -113,7 +113,8 @@ static void export_that_is_changed_is_refused(void **state)
     static const struct {
         const char *from, *to, *reason;
     } faults[] = {
-        {"type=\"rrs\"", "type=\"rcs\"", "is missing"},
+        {"\"rrs\" srcbuf=\"i\" srcoff=\"2\"", "\"rrs\" srcbuf=\"i\" srcoff=\"1\"",
+         "combines contributions to chunk"},
         {"type=\"rrcs\" srcbuf=\"i\"", "type=\"rrcs\" srcbuf=\"o\"",
          "nothing has written"},
     };
