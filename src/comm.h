@@ -17,7 +17,7 @@
  * many as an imported schedule names; one more for sends and receives. Each costs address
  * space in the segment (340 KiB with 4 slots) but no memory before it is used, and 8
  * bytes in the table of a peer that something is exchanged with. */
-#define COMM_LINKS 32
+#define COMM_LINKS SCHED_ALGO_CHANNELS
 #define COMM_MAX_REDOPS 1024
 
 struct call;

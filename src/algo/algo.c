@@ -59,11 +59,11 @@ static void build_lane(struct build *b, const struct sched *one, int32_t lanes,
  * be cut, and its pieces need more credit than there may be. */
 static trncclResult_t check_lanes(const struct sched *one, int32_t lanes)
 {
-    if (lanes > SCHED_MAX_CHANNELS / one->nchannels)
+    if (lanes > SCHED_ALGO_CHANNELS / one->nchannels)
         return error_set(trncclInvalidArgument,
                          "%s %s: %d lanes of %d channels; expected at most %d channels",
                          sched_coll_name(one->coll), one->algo, lanes, one->nchannels,
-                         SCHED_MAX_CHANNELS);
+                         SCHED_ALGO_CHANNELS);
     if (one->max_run > one->shape.nsub)
         return error_set(trncclInvalidArgument,
                          "%s %s: %d lanes of messages of several blocks, which cannot be "

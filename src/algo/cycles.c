@@ -72,7 +72,7 @@ static const char *refuse(const struct sched_args *args)
     if (!g || g->nranks != args->nranks || g->group_size != args->nranks ||
         args->nranks < 2 || g->ncycles < 1)
         return "needs cycles through all ranks";
-    if (2 * g->ncycles > SCHED_MAX_CHANNELS)
+    if (2 * g->ncycles > SCHED_ALGO_CHANNELS)
         return "needs fewer cycles: two channels for each";
     return NULL;
 }

@@ -82,7 +82,7 @@ static const char *refuse(const struct sched_args *args)
     if (!g || g->nranks != args->nranks || g->group_size != args->nranks ||
         g->ncycles < 1 || g->per_chip % 2 || args->nranks < 4)
         return "needs cycles through all ranks, and an even number of ranks per chip";
-    if (nrings(args) > SCHED_MAX_CHANNELS)
+    if (nrings(args) > SCHED_ALGO_CHANNELS)
         return "needs fewer cycles: two channels for each, or four";
     for (int32_t i = 0; i < g->ncycles * g->nranks; i += 2)
         if (g->cycles[i] / 2 != g->cycles[i + 1] / 2)

@@ -24,7 +24,7 @@ bool split_suits(const struct split *s)
     for (int32_t i = 0; i < s->inside->nsteps; i++)
         if (s->inside->steps[i].after_step >= 0)
             return false;
-    return s->inside->nchannels * (2 + s->between->nchannels) <= SCHED_MAX_CHANNELS;
+    return s->inside->nchannels * (2 + s->between->nchannels) <= SCHED_ALGO_CHANNELS;
 }
 
 static bool half_alloc(struct half *h, const struct sched *inside)

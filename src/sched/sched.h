@@ -70,6 +70,9 @@ enum sched_space { SCHED_IN, SCHED_OUT, SCHED_TMP, SCHED_PEER };
 /* Channels of a rank, and links of a pair of ranks. As many as thread blocks of a GPU in
  * schedules of other tools; costs 1 KiB per schedule and 2 KiB per running collective. */
 #define SCHED_MAX_CHANNELS 128
+/* What algorithms keep to: a communicator has that many links per pair of ranks, and more
+ * only for an imported schedule. */
+#define SCHED_ALGO_CHANNELS 32
 
 struct sched_ref {
     uint8_t space; /* enum sched_space */

@@ -17,6 +17,12 @@ static trncclResult_t step_check(const struct machine *m, int32_t lane,
                          "rank %d, channel %d, step %d: %d inputs and %d outputs, but "
                          "every step has at least one of both",
                          rank, channel, step, p->nin, p->nout);
+    if (p->in_link || p->out_link)
+        return error_set(trncclInvalidUsage,
+                         "rank %d, channel %d, step %d: its messages take a link that is "
+                         "not its channel's, as imported schedules do; the simulator "
+                         "pairs messages by channel",
+                         rank, channel, step);
     for (int i = 0; i < p->nin + p->nout; i++)
         if (s->refs[i].space == SCHED_PEER &&
             (s->refs[i].index < 0 || s->refs[i].index >= m->args->source->nranks))
