@@ -54,8 +54,8 @@ static trncclResult_t start_dot(const char *path, const char *format, FILE **inp
 trncclResult_t picture_draw(const char *path, const char *format,
                             struct sched *const *ranks, int32_t nranks)
 {
-    FILE *input;
-    pid_t pid;
+    FILE *input = NULL;
+    pid_t pid = 0;
     TRY(start_dot(path, format, &input, &pid));
     signal(SIGPIPE, SIG_IGN); /* if dot ends early, its status says so */
     trncclResult_t result = input ? text_dot(input, ranks, nranks)

@@ -373,6 +373,23 @@ static void sim_run_memory_carries_what_is_read_and_written(void **state)
     }
 }
 
+/* To the last bit. */
+static void assert_same(const struct sim_result *a, const struct sim_result *b)
+{
+    assert_memory_equal(&a->time_us, &b->time_us, sizeof a->time_us);
+    assert_int_equal(a->nmessages, b->nmessages);
+    assert_int_equal(a->nsteps, b->nsteps);
+    assert_int_equal(a->nbytes, b->nbytes);
+    assert_int_equal(a->nevents, b->nevents);
+    assert_int_equal(a->binding.box, b->binding.box);
+    assert_int_equal(a->binding.link, b->binding.link);
+    assert_int_equal(a->binding.nic, b->binding.nic);
+    assert_int_equal(a->binding.outward, b->binding.outward);
+    assert_int_equal(a->binding.nbytes, b->binding.nbytes);
+    assert_memory_equal(&a->binding.busy_us, &b->binding.busy_us,
+                        sizeof a->binding.busy_us);
+}
+
 /* ---- what must hold of every simulation ---- */
 
 static void every_algo_terminates_on_a_switch(void **state)
@@ -417,7 +434,7 @@ static void every_algo_terminates_on_a_switch(void **state)
                 assert_int_equal(nbytes, out.nbytes);
                 assert_int_equal(m->n, out.nmessages);
                 assert_true(run_case(&r, &result, &again));
-                assert_memory_equal(&out, &again, sizeof out);
+                assert_same(&out, &again);
                 ncases++;
             }
     printf("%d cases\n", ncases);
