@@ -5,8 +5,8 @@ libtrnccl_core_la_SOURCES += \
 	src/sched/derive.c \
 	src/sched/derive.h \
 	src/sched/finish.c \
-	src/sched/layout.c \
 	src/sched/graph.h \
+	src/sched/layout.c \
 	src/sched/layout.h \
 	src/sched/lines.c \
 	src/sched/lines.h \
