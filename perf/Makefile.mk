@@ -39,7 +39,8 @@ trnccl_SOURCES += perf/trnccl_command.c perf/trnccl_command.h
 trnccl_SOURCES += perf/trnccl_picture.c perf/trnccl_picture.h
 trnccl_SOURCES += perf/trnccl_schedule.c
 trnccl_SOURCES += perf/trnccl_source.c perf/trnccl_source.h
-trnccl_LDADD = libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
+trnccl_SOURCES += perf/trnccl_topo.c
+trnccl_LDADD = perf/libperf.la libtrnccl_core.la $(LIBSODIUM_LIBS) -lm
 
 # The only thing here that links MPI; opened when an MPI launcher started the tool.
 if HAVE_MPI
@@ -133,5 +134,5 @@ tests_unit_test_perf_sweep_LDADD = $(PERF_TEST_LIBS)
 
 # The tools themselves on the library itself.
 dist_check_SCRIPTS += tests/scripts/perf-tool
-dist_check_SCRIPTS += tests/scripts/schedule-tool
+dist_check_SCRIPTS += tests/scripts/schedule-tool tests/scripts/topo-tool
 EXTRA_DIST += tests/msccl

@@ -7,8 +7,14 @@ static int run_schedule(int argc, char **argv)
     return tool_dispatch(tool_schedule_commands, argc, argv);
 }
 
+static int run_topo(int argc, char **argv)
+{
+    return tool_dispatch(tool_topo_commands, argc, argv);
+}
+
 static const struct tool_command commands[] = {
     {"schedule", "show, prove, draw, import and export schedules", run_schedule},
+    {"topo", "list, show, save and compare machines; bounds on them", run_topo},
     {0},
 };
 

@@ -25,5 +25,6 @@ int tool_dispatch(const struct tool_command *table, int argc, char **argv);
 
 /* Tables of sub-commands. */
 extern const struct tool_command tool_schedule_commands[];
+extern const struct tool_command tool_topo_commands[];
 
 #endif
