@@ -50,6 +50,7 @@ struct ring_conn {
     const struct ring_memory *memory;
     struct transport *transport;
     const struct transport_env *env;
+    bool foreign; /* the peer is in another process */
 };
 
 /* A transport whose connections are rings: the table of both. */
