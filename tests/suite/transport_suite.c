@@ -20,6 +20,7 @@
 #include "transports/transport.h"
 
 enum { NCHANNELS = 8, NSLOTS = 4, LEND = 4096, SIG = 0x5eed, MEMORY = 1 << 20 };
+#define GONE UINT32_MAX /* id of a region whose peer has left */
 #define NMESSAGES (SUITE_SANITIZED ? 10000 : 100000)
 
 /* Two ranks and the memory each has registered. */
@@ -51,7 +52,9 @@ static trncclResult_t publish(void *context, int process_index,
                               const struct mem_region *region)
 {
     (void)context, (void)process_index;
-    return region->id ? trncclSuccess : trncclInternalError;
+    return region->id == GONE ? trncclRemoteError
+           : region->id       ? trncclSuccess
+                              : trncclInternalError;
 }
 
 static trncclResult_t resolve(void *context, int process_index, uint32_t id,
@@ -349,6 +352,20 @@ static void landing_place_that_cannot_be_named_is_an_error(struct bench *b)
     in->ops->post(in, 0, b->memory[1], 8192, &unknown);
     assert_int_equal(in->error, trncclInternalError);
     assert_null(in->ops->peek(in, 8192, SIG));
+}
+
+/* It has sent what it had to send, and gone. */
+static void message_of_a_peer_that_left_arrives(struct bench *b)
+{
+    if (!crosses(b->ops))
+        return;
+    struct transport_conn *out = end_of(b, 0, 2, true), *in = end_of(b, 1, 2, false);
+    struct mem_region region = *b->region[1];
+    region.id = GONE; /* publish finds nobody there */
+    assert_true(try_send(out, 8192, NULL, NULL));
+    in->ops->post(in, 0, b->memory[1], 8192, &region);
+    expect(in, 8192);
+    in->ops->release(in);
 }
 
 static void other_messages_are_refused_for_good(struct bench *b)
@@ -671,6 +688,7 @@ static void planted_fault_is_noticed(struct bench *b)
     X(late_landing_places_are_awaited_shortly)                                           \
     X(messages_land_where_they_were_posted)                                              \
     X(landing_place_that_cannot_be_named_is_an_error)                                    \
+    X(message_of_a_peer_that_left_arrives)                                               \
     X(other_messages_are_refused_for_good)                                               \
     X(channels_and_directions_are_independent)                                           \
     X(wrong_cells_are_refused)                                                           \
