@@ -112,8 +112,8 @@ static void show_box(const struct topo_box *b, int32_t n)
         printf("%s%d", d ? "x" : ", torus ", b->dims[d]);
     printf("\n");
     show_links(b);
-    for (int32_t i = 0; i < b->nnics && i < 1; i++)
-        printf("    %5d NICs: %g GB/s\n", b->nnics, b->vertices[b->nics[i]].bw_gbps);
+    if (b->nnics > 0)
+        printf("    %5d NICs: %g GB/s\n", b->nnics, b->vertices[b->nics[0]].bw_gbps);
     const struct topo_costs *c = &b->costs;
     printf("    costs: step %g us, message %g us, launch %g us; a core copies %g and "
            "reduces %g GB/s; memory %g GB/s\n",
@@ -125,21 +125,26 @@ static void show_box(const struct topo_box *b, int32_t n)
                p->taken ? p->taken : "");
 }
 
+/* Whether no box before it is of its kind. */
+static bool first_of_kind(const struct topo_model *m, int32_t box)
+{
+    int32_t j = 0;
+    while (m->boxes[j] != m->boxes[box])
+        j++;
+    return j == box;
+}
+
 /* Calls fn for each kind of box with how many there are. */
 static void each_kind(const struct topo_model *m,
                       void (*fn)(const struct topo_box *, int32_t))
 {
     for (int32_t i = 0; i < m->nboxes; i++) {
+        if (!first_of_kind(m, i))
+            continue;
         int32_t n = 0;
-        bool first = true;
-        for (int32_t j = 0; j < i && first; j++)
-            first = m->boxes[j] != m->boxes[i];
-        for (int32_t j = i; first && j < m->nboxes; j++)
+        for (int32_t j = i; j < m->nboxes; j++)
             n += m->boxes[j] == m->boxes[i];
-        if (n)
-            fn(m->boxes[i], n);
-        if (n == m->nboxes)
-            return;
+        fn(m->boxes[i], n);
     }
 }
 
@@ -236,13 +241,9 @@ static trncclResult_t bound_box(const struct topo_model *m, const struct topo_bo
 
 static trncclResult_t bound_model(const struct topo_model *m, struct bounds *b)
 {
-    for (int32_t i = 0; i < m->nboxes; i++) {
-        bool known = false;
-        for (int32_t j = i - 1; j >= 0 && !known && i - j < 64; j--)
-            known = m->boxes[j] == m->boxes[i];
-        if (!known)
+    for (int32_t i = 0; i < m->nboxes; i++)
+        if (first_of_kind(m, i))
             TRY(bound_box(m, m->boxes[i], b));
-    }
     return trncclSuccess;
 }
 
